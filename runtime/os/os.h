@@ -1,0 +1,91 @@
+#pragma once
+
+// os: everything the library asks of the operating system, as plain functions.
+//
+// Errors are return values, never exceptions. Address ranges are multiples of page_size().
+// [os.errno]  no function changes errno, so all but stack_bounds(), cpu_count() and
+//             process_start_ns() may run in a signal handler.
+// Threads: any; "the calling thread" where a function speaks of one.
+//
+// One contract, one implementation per system: os_linux.cc.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tricolor::runtime::os {
+
+inline constexpr size_t kHugePageSize = size_t{2} << 20;
+
+// --- Address space -------------------------------------------------------------------------------
+
+// Address space without memory: no access, no charge. nullptr when refused.
+void* reserve(size_t bytes) noexcept;
+// The same, aligned to `alignment` (a power of two, at least the page size).
+void* reserve_aligned(size_t bytes, size_t alignment) noexcept;
+
+// Makes reserved memory readable and writable, zero-filled on first touch. False when refused.
+[[nodiscard]] bool commit(void* address, size_t bytes) noexcept;
+
+// Back to reserved: contents and access are gone.
+void decommit(void* address, size_t bytes) noexcept;
+
+// Returns the memory to the system; the range stays usable and reads as zero afterwards. False when
+// the system refused (locked memory): contents are then unchanged.
+bool release(void* address, size_t bytes) noexcept;
+
+// Hints about 2 MiB pages.
+void advise_huge(void* address, size_t bytes) noexcept;
+void advise_no_huge(void* address, size_t bytes) noexcept;
+
+// Private, zero-filled, readable and writable memory (for metadata). nullptr when refused.
+void* map(size_t bytes) noexcept;
+// For what reserve() or map() gave.
+void unmap(void* address, size_t bytes) noexcept;
+
+size_t page_size() noexcept;
+
+// --- Clocks, in nanoseconds ----------------------------------------------------------------------
+
+int64_t now_ns() noexcept;          // monotonic
+int64_t wall_ns() noexcept;         // since 1970, UTC
+int64_t thread_cpu_ns() noexcept;   // processor time of the calling thread
+int64_t process_cpu_ns() noexcept;  // of all threads
+
+// When the process started, on now_ns()'s scale: when this library was loaded, or, if it was loaded
+// late, the start the system recorded (in steps of 10 ms).
+int64_t process_start_ns() noexcept;
+
+// --- Processors and threads ----------------------------------------------------------------------
+
+// Processors this process may run on, at least 1.
+unsigned cpu_count() noexcept;
+
+// The calling thread runs only when nothing else wants the processor. It cannot always be undone.
+bool set_idle_priority() noexcept;
+
+// At most 15 characters are kept.
+void name_thread(const char* name) noexcept;
+
+int tid() noexcept;
+int pid() noexcept;
+
+bool signal_thread(int pid, int tid, int signal) noexcept;
+
+// Where the calling thread's stack may lie: *lo <= every frame < *hi. Memory at *lo need not be
+// mapped (guard pages, a main stack that has not grown yet): read only from the stack pointer up.
+[[nodiscard]] bool stack_bounds(char** lo, char** hi) noexcept;
+
+void yield() noexcept;
+
+// At least `ns`, signals notwithstanding.
+void sleep_ns(int64_t ns) noexcept;
+
+// --- Barriers in other threads -------------------------------------------------------------------
+
+// After membarrier(), every thread of the process has passed a full memory barrier since the call
+// began. False when the system has no such call or membarrier_register() did not succeed before.
+// The registration is inherited by fork.
+bool membarrier_register() noexcept;
+bool membarrier() noexcept;
+
+}  // namespace tricolor::runtime::os
