@@ -1,0 +1,106 @@
+// How an object of type T lies in its cell: kind, size class and the hidden words at the end of the cell.
+//
+//   scan, leaf         [ object ........................ ]      arrays: [ elements .. | count ]
+//   destructor         [ object ............. | TypeInfo ]      arrays: [ elements .. | count | TypeInfo ]
+//
+// The hidden words are the last words of the cell, so a pointer one past the last element of an array still
+// points into its own cell. A TypeInfo word of zero means that there is nothing to destroy (not yet
+// constructed, or destroyed already).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include <tricolor/detail/config.hpp>
+#include <tricolor/detail/size_class.hpp>
+
+namespace tricolor::gc {
+
+// Whether objects of type T hold no reference, so that they are never scanned: arithmetic types, enumerations,
+// arrays of them, and trivially copyable classes whose alignment is too small for a reference anywhere inside.
+// Specialise it as std::true_type for a type of your own that holds no gc::ptr, gc::atomic or gc:: container.
+template <class T>
+struct is_leaf
+    : std::bool_constant<std::is_arithmetic_v<T> || std::is_enum_v<T> ||
+                         (std::is_class_v<T> && std::is_trivially_copyable_v<T> && alignof(T) < alignof(void*))> {};
+template <class T>
+struct is_leaf<const T> : is_leaf<T> {};
+template <class T, std::size_t N>
+struct is_leaf<T[N]> : is_leaf<T> {};
+
+template <class T>
+inline constexpr bool is_leaf_v = is_leaf<T>::value;
+
+namespace detail {
+
+// What the finalizer thread needs to end an object of a type with a destructor.
+struct TypeInfo {
+  void (*destroy)(void* object, std::size_t count);  // count: array elements, 1 for a single object
+  std::string_view name;
+  bool array;
+};
+
+template <class T>
+constexpr std::string_view type_name() noexcept {
+  std::string_view s = __PRETTY_FUNCTION__;
+  const std::size_t from = s.find("T = ");
+  if (from == std::string_view::npos) return s;
+  s.remove_prefix(from + 4);
+  return s.substr(0, s.find_first_of(";]"));
+}
+
+template <class T>
+void destroy_elements(void* object, std::size_t count) {
+  T* elements = static_cast<T*>(object);
+  while (count > 0) elements[--count].~T();
+}
+
+template <class T, bool Array>
+inline constexpr TypeInfo kTypeInfo{&destroy_elements<T>, type_name<T>(), Array};
+
+template <class T>
+constexpr Kind kind_of() noexcept {
+  if constexpr (!std::is_trivially_destructible_v<T>) return Kind::kDestructor;
+  return is_leaf_v<T> ? Kind::kLeaf : Kind::kScan;
+}
+
+inline constexpr std::size_t kWord = sizeof(void*);
+
+// Bytes of the hidden words of an array (the count, and the TypeInfo where there is one).
+constexpr std::size_t array_extra(Kind kind) noexcept {
+  return kind == Kind::kDestructor ? 2 * kWord : kWord;
+}
+
+// The cell size to ask for, so that the object lies aligned: a cell of a span is aligned to every power of two
+// that divides its size, and spans to a page.
+constexpr std::size_t aligned_cell_size(std::size_t size, std::size_t alignment) noexcept {
+  if (alignment <= kGranule) return size;
+  if (size > kMaxSmallSize) return size;
+  for (unsigned cls = size_class_of(size); cls <= kSmallClasses; ++cls) {
+    if (class_size(cls) % alignment == 0) return class_size(cls);
+  }
+  return kMaxSmallSize + 1;
+}
+
+// Bytes that a cell of a small object, or the span of a large one, offers for a request of `size` bytes; the
+// hidden words are its last ones.
+constexpr std::size_t cell_size_for(std::size_t size) noexcept {
+  if (size <= kMaxSmallSize) return class_size(size_class_of(size));
+  return (size + kGranule - 1) / kGranule * kGranule;
+}
+
+inline void*& hidden_word(void* cell, std::size_t cell_size, unsigned from_end) noexcept {
+  return *reinterpret_cast<void**>(static_cast<char*>(cell) + cell_size - from_end * kWord);
+}
+
+// Clears a fresh cell and keeps the compiler from treating the zeroes as dead stores before a constructor.
+template <std::size_t Size>
+TRICOLOR_ALWAYS_INLINE void zero_cell(void* cell) noexcept {
+  __builtin_memset(__builtin_assume_aligned(cell, kGranule), 0, Size);
+  asm volatile("" : "+m"(*static_cast<char(*)[Size]>(cell)));
+}
+
+}  // namespace detail
+}  // namespace tricolor::gc
