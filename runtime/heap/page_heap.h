@@ -11,7 +11,8 @@
 //                   free and released bytes add up to the committed ones.
 // [pages.zeroed]    a run is given out as `zeroed` only if every page of it is clean.
 // [pages.fit]       best fit, lowest address first; of the same fit, a run with resident pages
-//                   before a clean one. The heap grows upwards only when no free run is long enough.
+//                   before a clean one. The heap grows, upwards, only when no free run is long
+//                   enough.
 // [pages.failure]   a refused commit, of memory or of metadata, leaves everything as it was.
 //
 // Threads: any, all functions, after init() has returned. One lock, LockRank::page_heap, is held

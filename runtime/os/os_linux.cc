@@ -1,0 +1,248 @@
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime/base/bits.h"
+#include "runtime/os/os.h"
+
+// Where the first frame of the main thread began; the dynamic linker's.
+extern "C" void* __libc_stack_end;
+
+namespace tricolor::runtime::os {
+namespace {
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+// [os.errno]
+class KeepErrno {
+ public:
+  KeepErrno() noexcept : saved_(errno) {}
+  ~KeepErrno() { errno = saved_; }
+  KeepErrno(const KeepErrno&) = delete;
+  KeepErrno& operator=(const KeepErrno&) = delete;
+
+ private:
+  int saved_;
+};
+
+int64_t clock_ns(clockid_t clock) noexcept {
+  KeepErrno keep;
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return int64_t{now.tv_sec} * kSecond + now.tv_nsec;
+}
+
+void* map_private(size_t bytes, int protection, int flags) noexcept {
+  KeepErrno keep;
+  void* const address =
+      ::mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+  return address == MAP_FAILED ? nullptr : address;
+}
+
+bool advise(void* address, size_t bytes, int advice) noexcept {
+  KeepErrno keep;
+  int result;
+  do {
+    result = ::madvise(address, bytes, advice);
+  } while (result != 0 && errno == EAGAIN);
+  return result == 0;
+}
+
+// Set before main(), or when a program loads the library later.
+int64_t loaded_ns = 0;
+[[gnu::constructor]] void note_loaded() { loaded_ns = now_ns(); }
+
+// Field 22 of /proc/self/stat, in clock ticks since boot; -1 when it cannot be read.
+int64_t start_ticks() noexcept {
+  char text[1024];
+  const int fd = ::open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  const ssize_t length = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  if (length <= 0) return -1;
+  text[length] = '\0';
+  // The second field, the program's name in parentheses, may hold blanks and parentheses itself.
+  const char* at = std::strrchr(text, ')');
+  for (int field = 2; at != nullptr && field < 22; ++field) {
+    at = std::strchr(at + 1, ' ');
+  }
+  return at == nullptr ? -1 : std::strtoll(at + 1, nullptr, 10);
+}
+
+int64_t compute_process_start() noexcept {
+  KeepErrno keep;
+  const int64_t loaded = loaded_ns != 0 ? loaded_ns : now_ns();
+  const int64_t ticks = start_ticks();
+  const long per_second = ::sysconf(_SC_CLK_TCK);
+  if (ticks < 0 || per_second <= 0) return loaded;
+  const int64_t tick = kSecond / per_second;
+  const int64_t since_boot = clock_ns(CLOCK_BOOTTIME) - now_ns();
+  // The recorded start is rounded down, so it lies up to one tick too early.
+  return std::min(loaded, (ticks + 1) * tick - since_boot);
+}
+
+bool main_stack_bounds(const char* frame, char** lo, char** hi) noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_STACK, &limit) != 0) return false;
+  // Without a limit: no further down than where the kernel places the first mappings.
+  const size_t bytes = limit.rlim_cur == RLIM_INFINITY ? size_t{128} << 20 : limit.rlim_cur;
+  char* const end = align_up(static_cast<char*>(__libc_stack_end), page_size());
+  if (bytes >= reinterpret_cast<uintptr_t>(end)) return false;
+  char* const start = align_down(end - bytes, page_size());
+  if (frame < start || frame >= end) return false;
+  *lo = start;
+  *hi = end;
+  return true;
+}
+
+}  // namespace
+
+void* reserve(size_t bytes) noexcept { return map_private(bytes, PROT_NONE, MAP_NORESERVE); }
+
+void* reserve_aligned(size_t bytes, size_t alignment) noexcept {
+  const size_t total = bytes + alignment;
+  if (total < bytes) return nullptr;
+  char* const start = static_cast<char*>(reserve(total));
+  if (start == nullptr) return nullptr;
+  char* const aligned = align_up(start, alignment);
+  if (aligned != start) unmap(start, static_cast<size_t>(aligned - start));
+  char* const end = aligned + bytes;
+  if (end != start + total) unmap(end, static_cast<size_t>(start + total - end));
+  return aligned;
+}
+
+bool commit(void* address, size_t bytes) noexcept {
+  KeepErrno keep;
+  return ::mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
+}
+
+void decommit(void* address, size_t bytes) noexcept {
+  KeepErrno keep;
+  advise(address, bytes, MADV_DONTNEED);
+  ::mprotect(address, bytes, PROT_NONE);
+}
+
+bool release(void* address, size_t bytes) noexcept { return advise(address, bytes, MADV_DONTNEED); }
+
+void advise_huge(void* address, size_t bytes) noexcept { advise(address, bytes, MADV_HUGEPAGE); }
+void advise_no_huge(void* address, size_t bytes) noexcept {
+  advise(address, bytes, MADV_NOHUGEPAGE);
+}
+
+void* map(size_t bytes) noexcept { return map_private(bytes, PROT_READ | PROT_WRITE, 0); }
+
+void unmap(void* address, size_t bytes) noexcept {
+  KeepErrno keep;
+  ::munmap(address, bytes);
+}
+
+size_t page_size() noexcept {
+  // Written with the same value by whoever comes first.
+  static std::atomic<size_t> known{0};
+  size_t size = known.load(std::memory_order_relaxed);
+  if (size == 0) {
+    size = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    known.store(size, std::memory_order_relaxed);
+  }
+  return size;
+}
+
+int64_t now_ns() noexcept { return clock_ns(CLOCK_MONOTONIC); }
+int64_t wall_ns() noexcept { return clock_ns(CLOCK_REALTIME); }
+int64_t thread_cpu_ns() noexcept { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
+int64_t process_cpu_ns() noexcept { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
+
+int64_t process_start_ns() noexcept {
+  // The first answer stands, so that all callers measure from one moment.
+  static std::atomic<int64_t> known{0};
+  int64_t start = known.load(std::memory_order_relaxed);
+  if (start != 0) return start;
+  const int64_t computed = compute_process_start();
+  return known.compare_exchange_strong(start, computed, std::memory_order_relaxed) ? computed
+                                                                                   : start;
+}
+
+unsigned cpu_count() noexcept {
+  KeepErrno keep;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+    return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+  }
+  // More processors than a cpu_set_t holds.
+  return static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+bool set_idle_priority() noexcept {
+  KeepErrno keep;
+  sched_param parameters{};
+  return ::sched_setscheduler(0, SCHED_IDLE, &parameters) == 0;
+}
+
+void name_thread(const char* name) noexcept {
+  KeepErrno keep;
+  ::prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+int tid() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
+int pid() noexcept { return ::getpid(); }
+
+bool signal_thread(int pid, int tid, int signal) noexcept {
+  KeepErrno keep;
+  return ::syscall(SYS_tgkill, pid, tid, signal) == 0;
+}
+
+bool stack_bounds(char** lo, char** hi) noexcept {
+  KeepErrno keep;
+  // The C library finds the main thread's bounds by reading /proc/self/maps, which takes long in a
+  // process with many mappings. After fork() from another thread, tid and pid agree on a stack that
+  // is not the main one: the frame tells.
+  const char* const frame = static_cast<const char*>(__builtin_frame_address(0));
+  if (tid() == pid() && main_stack_bounds(frame, lo, hi)) return true;
+
+  pthread_attr_t attributes;
+  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return false;
+  void* start = nullptr;
+  size_t bytes = 0;
+  const bool known = ::pthread_attr_getstack(&attributes, &start, &bytes) == 0;
+  ::pthread_attr_destroy(&attributes);
+  if (!known || start == nullptr) return false;
+  *lo = static_cast<char*>(start);
+  *hi = *lo + bytes;
+  return true;
+}
+
+void yield() noexcept { ::sched_yield(); }
+
+void sleep_ns(int64_t ns) noexcept {
+  if (ns <= 0) return;
+  const int64_t until = now_ns() + ns;
+  const timespec deadline{static_cast<time_t>(until / kSecond), static_cast<long>(until % kSecond)};
+  while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nullptr) == EINTR) {
+  }
+}
+
+bool membarrier_register() noexcept {
+  KeepErrno keep;
+  return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+bool membarrier() noexcept {
+  KeepErrno keep;
+  return ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+}  // namespace tricolor::runtime::os
