@@ -9,6 +9,7 @@
 //                   touch.
 // [pages.exact]     cleanness is a bit per page, not per run, so merging loses nothing, and in use,
 //                   free and released bytes add up to the committed ones.
+//                   (With huge pages a clean page can be resident because a neighbour was touched.)
 // [pages.zeroed]    a run is given out as `zeroed` only if every page of it is clean.
 // [pages.fit]       best fit, lowest address first; of the same fit, a run with resident pages
 //                   before a clean one. The heap grows, upwards, only when no free run is long
@@ -44,6 +45,7 @@ class PageHeap {
   // Up to here the heap does without huge pages: a small program stays small.
   static constexpr size_t kHugePagesFrom = size_t{16} << 20;
   static constexpr size_t kNoHugePages = ~size_t{0};
+  static constexpr size_t kMaxRangeBytes = size_t{1} << 44;
 
   constexpr PageHeap() noexcept = default;
   PageHeap(const PageHeap&) = delete;
@@ -97,7 +99,9 @@ class PageHeap {
   void describe() const noexcept;
 
  private:
-  static constexpr uint32_t kPagesPerHuge = 256;
+  // A piece is an aligned 2 MiB: one huge page.
+  static constexpr uint32_t kPagesPerPiece = 256;
+  static constexpr uint32_t kWordsPerPiece = kPagesPerPiece / 64;
 
   // 64 pages. A clean page is a free page.
   struct PageBits {
@@ -114,16 +118,34 @@ class PageHeap {
     return size_t{pages.load(std::memory_order_relaxed)} << kPageShift;
   }
 
+  // The totals have one writer at a time, the holder of the lock.
+  static void add(std::atomic<uint32_t>& total, uint32_t pages) noexcept {
+    total.store(total.load(std::memory_order_relaxed) + pages, std::memory_order_relaxed);
+  }
+  static void subtract(std::atomic<uint32_t>& total, uint32_t pages) noexcept {
+    total.store(total.load(std::memory_order_relaxed) - pages, std::memory_order_relaxed);
+  }
+
   PageRun allocate_locked(uint32_t pages) noexcept;
   bool grow_locked(uint32_t pages) noexcept;
   bool commit_locked(uint32_t new_end) noexcept;
+
+  // Pages out of the free run at run_first, and into a free run. They move bits, tags and piece
+  // counts; the totals are the caller's. take_locked() gives the number of dirty pages it took.
   uint32_t take_locked(uint32_t run_first, uint32_t first, uint32_t count) noexcept;
   void give_locked(uint32_t first, uint32_t count, bool clean) noexcept;
+
+  uint32_t clear_bits_locked(uint32_t first, uint32_t count) noexcept;
+  void set_bits_locked(uint32_t first, uint32_t count, bool clean) noexcept;
+  uint32_t count_dirty_locked(uint32_t first, uint32_t count) const noexcept;
   uint32_t run_start_locked(uint32_t page) const noexcept;
+
+  // In page_release.cc. Bytes returned to the system; the lock is held on entry and on return, but
+  // not in between.
   size_t release_unlocking(uint32_t first, uint32_t count) noexcept;
-  size_t scavenge_whole_locked(size_t max_bytes) noexcept;
-  size_t scavenge_parts_locked(size_t max_bytes) noexcept;
-  uint32_t used_end_locked() const noexcept;
+  size_t scavenge_whole_unlocking(size_t max_bytes) noexcept;
+  size_t scavenge_parts_unlocking(size_t max_bytes) noexcept;
+  void wait_for_release_unlocking() noexcept;
 
   mutable Lock lock_{LockRank::page_heap};
 
@@ -136,7 +158,6 @@ class PageHeap {
   RunIndex runs_;
   SideTable<PageBits> bits_;
   SideTable<PieceCount> pieces_;
-  uint32_t metadata_end_ = 0;     // pages whose metadata is committed, >= committed_
   uint32_t releasing_dirty_ = 0;  // pages that release_unlocking() holds: still counted
   uint32_t releasing_clean_ = 0;  // in dirty_ and clean_, but in no run
 

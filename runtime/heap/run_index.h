@@ -58,25 +58,32 @@ class RunIndex {
   static constexpr unsigned kBinWords = (kBins + 63) / 64;
   enum State : unsigned { kResident = 0, kClean = 1, kStates = 2 };
 
+  // A run in a treap: its first page plus one, so that zero means none.
+  using Link = uint32_t;
+
   struct Tag {
     uint32_t length;  // of the run that starts or ends here; 0: none
     uint32_t dirty;   // this and the links: only at a first page
-    uint32_t left;
-    uint32_t right;
+    Link left;
+    Link right;
   };
 
   struct Bins {
     uint64_t occupied[kBinWords] = {};
-    uint32_t root_plus_one[kBins] = {};  // zero: empty
+    Link root[kBins] = {};
   };
 
   static unsigned bin_of(uint32_t length) noexcept;
-  static uint32_t priority(uint32_t page) noexcept;
-  bool before(uint32_t a, uint32_t b) const noexcept;
-  uint32_t lower_bound(uint32_t root, uint32_t length) const noexcept;
-  uint32_t merge(uint32_t left, uint32_t right) noexcept;
-  void split(uint32_t root, uint32_t pivot, uint32_t* left, uint32_t* right) noexcept;
-  uint32_t check_subtree(uint32_t root, unsigned state, unsigned bin) const noexcept;
+  static unsigned next_occupied(const Bins& bins, unsigned from) noexcept;
+  static uint32_t priority(Link node) noexcept;
+
+  Tag& tag(Link node) const noexcept { return tags_[node - 1]; }
+  bool before(Link a, Link b) const noexcept;
+  Link leftmost(Link root) const noexcept;
+  Link lower_bound(Link root, uint32_t length) const noexcept;
+  Link merged(Link left, Link right) noexcept;
+  void split(Link root, Link pivot, Link* left, Link* right) noexcept;
+  uint32_t check_subtree(Link root, unsigned state, unsigned bin) const noexcept;
 
   SideTable<Tag> tags_;
   Bins bins_[kStates];
