@@ -205,7 +205,7 @@ TEST_CASE("stack bounds hold the frames of the main thread, of others, and of a 
 }
 
 TEST_CASE("stack bounds are those of the thread's own mapping") {
-  constexpr size_t kStack = size_t{256} << 10;
+  constexpr size_t kStack = size_t{4} << 20;
   struct Bounds {
     char* lo = nullptr;
     char* hi = nullptr;
