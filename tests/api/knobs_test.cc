@@ -1,0 +1,223 @@
+// debug::set_gc_percent, set_memory_limit, set_max_heap, free_os_memory.
+#include "tests/support.hpp"
+
+#include <limits>
+#include <new>
+
+namespace tricolor::tests {
+namespace {
+
+constexpr std::int64_t kNoLimit = std::numeric_limits<std::int64_t>::max();
+
+class MemoryLimit {
+ public:
+  explicit MemoryLimit(std::int64_t bytes) : previous_(debug::set_memory_limit(bytes)) {}
+  ~MemoryLimit() { debug::set_memory_limit(previous_); }
+  MemoryLimit(const MemoryLimit&) = delete;
+  MemoryLimit& operator=(const MemoryLimit&) = delete;
+
+ private:
+  std::int64_t previous_;
+};
+
+// Allocates `bytes` of garbage in small objects.
+void allocate_garbage(std::size_t bytes) {
+  for (std::size_t done = 0; done < bytes; done += 256) gc::keep_alive(gc::make<Blob<256>>(done));
+}
+
+TEST_CASE("set_gc_percent: returns what was set before") {
+  const int original = debug::set_gc_percent(150);
+  CHECK(debug::set_gc_percent(50) == 150);
+  CHECK(debug::set_gc_percent(-1) == 50);
+  CHECK(debug::set_gc_percent(-7) == -1);
+  CHECK(debug::set_gc_percent(original) == -1);
+}
+
+TEST_CASE("set_gc_percent: off means no cycles but those asked for") {
+  if (debug_setting("gcstress=")) return;
+  const GcPercent off(-1);
+  runtime::collect();
+  const auto before = mem_stats();
+  allocate_garbage(scaled(64u << 20));
+  CHECK(mem_stats().num_gc == before.num_gc);
+  runtime::collect();
+  CHECK(mem_stats().num_gc == before.num_gc + 1);
+  CHECK(!before.enable_gc == !mem_stats().enable_gc);
+}
+
+TEST_CASE("set_gc_percent: on again, cycles start by themselves") {
+  { const GcPercent off(-1); }
+  const GcPercent hundred(100);
+  runtime::collect();
+  const auto before = mem_stats();
+  allocate_garbage(256u << 20);
+  CHECK(mem_stats().num_gc > before.num_gc);
+}
+
+TEST_CASE("set_gc_percent: a smaller value means more cycles") {
+  gc::root<gc::ptr<Node>> live = gc::make_array<gc::ptr<Node>>(scaled(400'000));
+  for (std::size_t i = 0; i < scaled(400'000); ++i) live[i] = gc::make<Node>(i);
+  const auto cycles_with = [](int percent) {
+    const GcPercent guard(percent);
+    runtime::collect();
+    const auto before = mem_stats().num_gc;
+    allocate_garbage(scaled(300u << 20));
+    return mem_stats().num_gc - before;
+  };
+  if (debug_setting("gcstress=")) return;
+  const auto many = cycles_with(25);
+  const auto few = cycles_with(400);
+  CHECK(many > few);
+  for (std::size_t i = 0; i < scaled(400'000); ++i) REQUIRE(live[i]->intact());
+}
+
+TEST_CASE("set_memory_limit: a negative argument only reads") {
+  const std::int64_t original = debug::set_memory_limit(-1);
+  CHECK(debug::set_memory_limit(1 << 30) == original);
+  CHECK(debug::set_memory_limit(-5) == 1 << 30);
+  CHECK(debug::set_memory_limit(-1) == 1 << 30);
+  CHECK(debug::set_memory_limit(kNoLimit) == 1 << 30);
+  CHECK(debug::set_memory_limit(original) == kNoLimit);
+}
+
+TEST_CASE("set_memory_limit: with the collector off, cycles keep the heap under it") {
+  const GcPercent off(-1);
+  collect_all();
+  debug::free_os_memory();
+  const auto base = mem_stats();
+  const std::int64_t limit = static_cast<std::int64_t>(base.sys - base.heap_released) + (96 << 20);
+  const MemoryLimit guard(limit);
+  for (int i = 0; i < 16; ++i) {
+    allocate_garbage(32u << 20);
+    const auto now = mem_stats();
+    CHECK(now.heap_alloc < static_cast<std::uint64_t>(limit));
+  }
+  CHECK(mem_stats().num_gc > base.num_gc);
+}
+
+TEST_CASE("set_memory_limit: one that cannot be met slows the program down but does not stop it") {
+  const MemoryLimit tiny(1);
+  gc::root<Node> kept;
+  for (std::size_t i = 0; i < scaled(20000); ++i) {
+    Node* const node = gc::make<Node>(i);
+    node->left = i % 100 == 0 ? nullptr : kept.get();
+    kept = node;
+  }
+  for (const Node* node = kept; node != nullptr; node = node->left) REQUIRE(node->intact());
+}
+
+TEST_CASE("set_max_heap: returns what was set before") {
+  const std::size_t original = debug::set_max_heap(std::size_t{1} << 40);
+  CHECK(debug::set_max_heap(0) == std::size_t{1} << 40);
+  CHECK(debug::set_max_heap(original) == 0);
+}
+
+TEST_CASE("set_max_heap: past it std::bad_alloc, the heap intact, and the program goes on") {
+  collect_all();
+  const std::size_t cap = mem_stats().heap_inuse + (48u << 20);
+  const MaxHeap guard(cap);
+  for (int round = 0; round < 3; ++round) {
+    gc::root<Node> list;
+    std::size_t length = 0;
+    bool thrown = false;
+    on_fresh_thread([&] {
+      try {
+        for (;; ++length) {
+          Node* const node = gc::make<Node>(length);
+          node->left = list.get();
+          list = node;
+        }
+      } catch (const std::bad_alloc&) {
+        thrown = true;
+      }
+      CHECK(mem_stats().heap_inuse <= cap);
+      CHECK(length > 200'000);
+      std::size_t walked = 0;
+      for (const Node* node = list; node != nullptr; node = node->left) {
+        REQUIRE(node->intact());
+        REQUIRE(node->key == length - 1 - walked);
+        ++walked;
+      }
+      CHECK(walked == length);
+      list = nullptr;
+    });
+    CHECK(thrown);
+    collect_all();
+    // Without the list there is room again, in small objects and in large ones.
+    for (int i = 0; i < 1000; ++i) gc::keep_alive(gc::make<Node>(1));
+    gc::keep_alive(gc::make_array<char>(16u << 20));
+  }
+}
+
+TEST_CASE("set_max_heap: garbage does not count: allocation goes on for ever under a cap") {
+  collect_all();
+  const std::size_t cap = mem_stats().heap_inuse + (32u << 20);
+  const MaxHeap guard(cap);
+  const GcPercent off(-1);  // only the cap starts a cycle
+  for (int i = 0; i < 16; ++i) allocate_garbage(scaled(16u << 20));
+  CHECK(mem_stats().heap_inuse <= cap);
+  for (std::size_t i = 0; i < scaled(200); ++i) gc::keep_alive(gc::make_array<char>(8u << 20));
+  CHECK(mem_stats().heap_inuse <= cap);
+}
+
+TEST_CASE("set_max_heap: a large object over it is refused at once, others go on") {
+  collect_all();
+  const MaxHeap guard(mem_stats().heap_inuse + (16u << 20));
+  for (int i = 0; i < 10; ++i) {
+    CHECK_THROWS_AS(gc::keep_alive(gc::make_array<char>(64u << 20)), std::bad_alloc);
+    CHECK(gc::make<Node>(7)->intact());
+  }
+}
+
+TEST_CASE("set_max_heap: reached by four threads at once, each is told, none is harmed") {
+  collect_all();
+  const MaxHeap guard(mem_stats().heap_inuse + (48u << 20));
+  Findings findings;
+  std::atomic<int> told{0};
+  std::atomic<int> waiting{0};
+  on_threads(4, [&](std::size_t t) {
+    gc::root<Node> list;
+    std::size_t length = 0;
+    try {
+      for (;; ++length) {
+        Node* const node = gc::make<Node>(t * 1'000'000'000 + length);
+        node->left = list.get();
+        list = node;
+      }
+    } catch (const std::bad_alloc&) {
+      ++told;
+    }
+    for (const Node* node = list; node != nullptr; node = node->left) {
+      findings.expect(node->intact(), "a node was damaged");
+      --length;
+    }
+    findings.expect(length == 0, "nodes were lost");
+    ++waiting;
+    findings.expect(eventually([&] { return waiting == 4; }), "a thread did not run out of memory");
+  });
+  CHECK(told == 4);
+  CHECK_MESSAGE(findings.count() == 0, findings.first());
+}
+
+TEST_CASE("free_os_memory: the free pages go back to the system") {
+  on_fresh_thread([] {
+    gc::root<gc::ptr<Node>> live = gc::make_array<gc::ptr<Node>>(500'000);
+    for (std::size_t i = 0; i < 500'000; ++i) live[i] = gc::make<Node>(i);
+  });
+  clear_stack();
+  debug::free_os_memory();
+  const auto stats = mem_stats();
+  CHECK(stats.heap_idle >= 16u << 20);
+  CHECK(stats.heap_released >= stats.heap_idle * 9 / 10);
+  // And they can be had again.
+  gc::root<Node> list;
+  for (std::size_t i = 0; i < scaled(300'000); ++i) {
+    Node* const node = gc::make<Node>(i);
+    node->left = list.get();
+    list = node;
+  }
+  for (const Node* node = list; node != nullptr; node = node->left) REQUIRE(node->intact());
+}
+
+}  // namespace
+}  // namespace tricolor::tests
