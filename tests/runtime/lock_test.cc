@@ -187,6 +187,8 @@ TEST_CASE("every sleeper on an event gets its set") {
       ++passed;
     });
   }
+  // Long enough for all of them to sleep; if it is not, the test is weaker but does not fail.
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
   for (int i = 0; i < kThreads; ++i) {
     event.set();
     while (passed.load() != i + 1) std::this_thread::yield();

@@ -492,3 +492,28 @@ TEST_CASE("threads that allocate, free and scavenge never share a page") {
   CHECK(heap.pages.bytes_in_use() == 0);
   heap.pages.check_invariants();
 }
+
+TEST_CASE("memory on its way to the system is not missing") {
+  constexpr size_t kRange = 64 * kMiB;
+  constexpr uint32_t kAll = kRange / kPageSize;
+  Heap heap(kRange);
+  std::atomic<bool> done{false};
+  std::thread scavenger([&] {
+    while (!done.load()) heap.pages.scavenge(~size_t{0}, false);
+  });
+  int refused = 0;
+  for (int round = 0; round < 300; ++round) {
+    PageRun run = heap.pages.allocate(kAll);
+    if (!run) {
+      ++refused;
+      continue;
+    }
+    for (uint32_t page = 0; page < kAll; page += 64) *heap.at(run, page) = 1;
+    run.zeroed = false;
+    heap.pages.free(run);
+    os::yield();
+  }
+  done.store(true);
+  scavenger.join();
+  CHECK(refused == 0);
+}
