@@ -1,7 +1,6 @@
 #include "runtime/heap/page_heap.h"
 
 #include <doctest/doctest.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <atomic>
@@ -11,60 +10,12 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/base/bits.h"
 #include "runtime/os/os.h"
+#include "tests/runtime/page_heap_fixture.h"
 
 using namespace tricolor::runtime;
 
 namespace {
-
-constexpr size_t kMiB = size_t{1} << 20;
-constexpr uint32_t kPiecePages = 256;
-
-// A page heap over a range of its own. Without huge pages, so that residency is exact.
-struct Heap {
-  explicit Heap(size_t reserved) : bytes(reserved) {
-    base = static_cast<char*>(os::reserve_aligned(bytes, os::kHugePageSize));
-    REQUIRE(base != nullptr);
-    os::advise_no_huge(base, bytes);
-    REQUIRE(pages.init(base, bytes, PageHeap::kNoHugePages));
-  }
-  ~Heap() {
-    pages.shutdown();
-    os::unmap(base, bytes);
-  }
-  Heap(const Heap&) = delete;
-  Heap& operator=(const Heap&) = delete;
-
-  PageRun take(uint32_t count) {
-    const PageRun run = pages.allocate(count);
-    REQUIRE(run.count == count);
-    return run;
-  }
-  // Writes to every page; the run is then no longer zero.
-  void touch(PageRun& run, unsigned char value = 1) {
-    for (uint32_t i = 0; i < run.count; ++i) std::memset(at(run, i), value, 64);
-    run.zeroed = false;
-  }
-  PageRun take_touched(uint32_t count) {
-    PageRun run = take(count);
-    touch(run);
-    return run;
-  }
-  char* at(const PageRun& run, uint32_t page) { return pages.address(run.first + page); }
-
-  size_t resident_bytes() {
-    std::vector<unsigned char> map(bytes / os::page_size());
-    REQUIRE(::mincore(base, bytes, map.data()) == 0);
-    size_t resident = 0;
-    for (const unsigned char page : map) resident += page & 1;
-    return resident * os::page_size();
-  }
-
-  size_t bytes;
-  char* base = nullptr;
-  PageHeap pages;
-};
 
 // What the heap should be: one byte of state for every page.
 class Model {
@@ -267,67 +218,6 @@ TEST_CASE("[pages.zeroed] memory given back untouched stays clean") {
   CHECK(heap.take(8).zeroed);
 }
 
-TEST_CASE("scavenging everything leaves nothing resident") {
-  Heap heap(64 * kMiB);
-  const PageRun large = heap.take_touched(40 * kMiB / kPageSize);
-  const PageRun small = heap.take_touched(3);
-  CHECK(heap.resident_bytes() >= (40 * kMiB) / 2);
-  heap.pages.free(large);
-  heap.pages.free(small);
-  const size_t freed = 40 * kMiB + 3 * kPageSize;
-  CHECK(heap.pages.bytes_free() == freed);
-  CHECK(heap.pages.scavenge(~size_t{0}, false) == freed);
-  CHECK(heap.resident_bytes() == 0);
-  CHECK(heap.pages.bytes_free() == 0);
-  CHECK(heap.pages.bytes_released() == heap.pages.bytes_committed());
-  CHECK(heap.pages.scavenge(~size_t{0}, false) == 0);
-  heap.pages.check_invariants();
-}
-
-TEST_CASE("scavenging leaves what is in use alone") {
-  Heap heap(64 * kMiB);
-  std::vector<PageRun> runs;
-  for (unsigned char i = 0; i < 200; ++i) {
-    runs.push_back(heap.take(8));
-    heap.touch(runs.back(), static_cast<unsigned char>(i + 1));
-  }
-  for (size_t i = 0; i < runs.size(); i += 2) heap.pages.free(runs[i]);
-  CHECK(heap.pages.scavenge(~size_t{0}, false) == 100 * 8 * kPageSize);
-  for (size_t i = 1; i < runs.size(); i += 2) {
-    for (uint32_t page = 0; page < 8; ++page) {
-      CHECK(static_cast<unsigned char>(*heap.at(runs[i], page)) == i + 1);
-    }
-  }
-  heap.pages.check_invariants();
-}
-
-TEST_CASE("whole pieces only: pieces with a page in use stay") {
-  Heap heap(64 * kMiB);
-  const PageRun run = heap.take_touched(4 * kPiecePages);
-  PageRun freed = run;
-  // The lowest page keeps the first piece.
-  freed.first += 1;
-  freed.count -= 1;
-  heap.pages.free(freed);
-  CHECK(heap.pages.scavenge(~size_t{0}, true) == 3 * os::kHugePageSize);
-  CHECK(heap.pages.bytes_free() == (kPiecePages - 1) * kPageSize);
-  CHECK(heap.pages.scavenge(~size_t{0}, false) == (kPiecePages - 1) * kPageSize);
-}
-
-TEST_CASE("a bounded scavenge takes the highest whole pieces first") {
-  Heap heap(64 * kMiB);
-  const PageRun run = heap.take_touched(6 * kPiecePages + 10);
-  heap.pages.free(run);
-  CHECK(heap.pages.scavenge(3 * kMiB, false) == 2 * os::kHugePageSize);
-  heap.pages.check_invariants();
-  const PageRun low = heap.take(4 * kPiecePages);
-  CHECK(low.first == 0);
-  CHECK_FALSE(low.zeroed);
-  const PageRun high = heap.take(2 * kPiecePages);
-  CHECK(high.first == 4 * kPiecePages);
-  CHECK(high.zeroed);
-}
-
 TEST_CASE("exhaustion is an empty run, and ends when pages come back") {
   constexpr size_t kRange = 64 * kMiB;
   Heap heap(kRange);
@@ -491,30 +381,4 @@ TEST_CASE("threads that allocate, free and scavenge never share a page") {
   CHECK(exact);
   CHECK(heap.pages.bytes_in_use() == 0);
   heap.pages.check_invariants();
-}
-
-TEST_CASE("memory on its way to the system is not missing") {
-  constexpr size_t kRange = 64 * kMiB;
-  constexpr uint32_t kAll = kRange / kPageSize;
-  Heap heap(kRange);
-  std::atomic<bool> done{false};
-  std::thread scavenger([&] {
-    while (!done.load()) heap.pages.scavenge(~size_t{0}, false);
-  });
-  int refused = 0;
-  for (int round = 0; round < 50; ++round) {
-    PageRun run = heap.pages.allocate(kAll);
-    if (!run) {
-      ++refused;
-      continue;
-    }
-    for (uint32_t page = 0; page < kAll; page += 16) *heap.at(run, page) = 1;
-    run.zeroed = false;
-    heap.pages.free(run);
-    // Pages on their way look used from outside; without any free, the scavenger was faster.
-    while (heap.pages.used_end() == 0 && heap.pages.bytes_free() != 0) os::yield();
-  }
-  done.store(true);
-  scavenger.join();
-  CHECK(refused == 0);
 }
