@@ -11,25 +11,27 @@
 #include "runtime/heap/page_heap.h"
 #include "runtime/os/os.h"
 
-namespace tricolor::runtime {
+namespace tricolor::tests {
+
+using namespace tricolor::runtime;
 
 inline constexpr size_t kMiB = size_t{1} << 20;
 inline constexpr uint32_t kPiecePages = 256;
 
 // Without huge pages, so that residency is exact.
-struct Heap {
-  explicit Heap(size_t reserved) : bytes(reserved) {
+struct OwnHeap {
+  explicit OwnHeap(size_t reserved) : bytes(reserved) {
     base = static_cast<char*>(os::reserve_aligned(bytes, os::kHugePageSize));
     REQUIRE(base != nullptr);
     os::advise_no_huge(base, bytes);
     REQUIRE(pages.init(base, bytes, PageHeap::kNoHugePages));
   }
-  ~Heap() {
+  ~OwnHeap() {
     pages.shutdown();
     os::unmap(base, bytes);
   }
-  Heap(const Heap&) = delete;
-  Heap& operator=(const Heap&) = delete;
+  OwnHeap(const OwnHeap&) = delete;
+  OwnHeap& operator=(const OwnHeap&) = delete;
 
   PageRun take(uint32_t count) {
     const PageRun run = pages.allocate(count);
@@ -61,4 +63,4 @@ struct Heap {
   PageHeap pages;
 };
 
-}  // namespace tricolor::runtime
+}  // namespace tricolor::tests

@@ -14,6 +14,7 @@
 #include "tests/runtime/page_heap_fixture.h"
 
 using namespace tricolor::runtime;
+using namespace tricolor::tests;
 
 namespace {
 
@@ -68,7 +69,7 @@ class Model {
   std::vector<State> state_;
 };
 
-bool reads_as_zero(Heap& heap, const PageRun& run) {
+bool reads_as_zero(OwnHeap& heap, const PageRun& run) {
   static const char zeros[kPageSize] = {};
   for (uint32_t i = 0; i < run.count; ++i) {
     if (std::memcmp(heap.at(run, i), zeros, kPageSize) != 0) return false;
@@ -79,7 +80,7 @@ bool reads_as_zero(Heap& heap, const PageRun& run) {
 void run_against_model(unsigned seed) {
   constexpr size_t kRange = 64 * kMiB;
   INFO("seed ", seed);
-  Heap heap(kRange);
+  OwnHeap heap(kRange);
   Model model(kRange / kPageSize);
   std::mt19937 random(seed);
   const auto below = [&](uint32_t bound) { return static_cast<uint32_t>(random() % bound); };
@@ -139,7 +140,7 @@ TEST_CASE("random use agrees with a model [pages.exact] [pages.maximal] [pages.z
 }
 
 TEST_CASE("the first memory is a small step, and reads as zero") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   CHECK(heap.pages.bytes_committed() == 0);
   const PageRun run = heap.take(8);
   CHECK(run.first == 0);
@@ -152,7 +153,7 @@ TEST_CASE("the first memory is a small step, and reads as zero") {
 TEST_CASE("freed neighbours become one run, in every order of freeing") {
   const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
   for (const auto& order : orders) {
-    Heap heap(64 * kMiB);
+    OwnHeap heap(64 * kMiB);
     PageRun runs[3];
     for (PageRun& run : runs) run = heap.take_touched(10);
     const PageRun fence = heap.take(1);
@@ -164,7 +165,7 @@ TEST_CASE("freed neighbours become one run, in every order of freeing") {
 }
 
 TEST_CASE("[pages.fit] the shortest fitting run wins, then the lowest") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   std::vector<PageRun> holes;
   for (const uint32_t count : {300u, 12u, 9u, 80u, 9u, 200u}) {
     holes.push_back(heap.take_touched(count));
@@ -181,7 +182,7 @@ TEST_CASE("[pages.fit] the shortest fitting run wins, then the lowest") {
 }
 
 TEST_CASE("[pages.fit] of the same length, a resident run wins over a clean one below it") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   PageRun clean = heap.take_touched(8);
   heap.take(1);
   PageRun resident = heap.take_touched(8);
@@ -199,7 +200,7 @@ TEST_CASE("[pages.fit] of the same length, a resident run wins over a clean one 
 }
 
 TEST_CASE("[pages.zeroed] a run is zeroed only if all of it is") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   PageRun low = heap.take(4);
   PageRun high = heap.take(4);
   heap.take(1);
@@ -210,7 +211,7 @@ TEST_CASE("[pages.zeroed] a run is zeroed only if all of it is") {
 }
 
 TEST_CASE("[pages.zeroed] memory given back untouched stays clean") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   const PageRun run = heap.take(8);
   REQUIRE(run.zeroed);
   heap.pages.free(run);
@@ -220,7 +221,7 @@ TEST_CASE("[pages.zeroed] memory given back untouched stays clean") {
 
 TEST_CASE("exhaustion is an empty run, and ends when pages come back") {
   constexpr size_t kRange = 64 * kMiB;
-  Heap heap(kRange);
+  OwnHeap heap(kRange);
   std::vector<PageRun> runs;
   for (PageRun run; (run = heap.pages.allocate(8));) runs.push_back(run);
   CHECK(runs.size() == kRange / (8 * kPageSize));
@@ -238,14 +239,14 @@ TEST_CASE("exhaustion is an empty run, and ends when pages come back") {
 }
 
 TEST_CASE("a length no range can hold is refused") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   heap.take(8);
   CHECK_FALSE(heap.pages.allocate(~uint32_t{0}));
   heap.pages.check_invariants();
 }
 
 TEST_CASE("the end of use falls when the top is freed") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   const PageRun low = heap.take(8);
   const PageRun high = heap.take(100);
   CHECK(heap.pages.used_end() == 108);
@@ -266,7 +267,7 @@ TEST_CASE("[pages.failure] a refused commit leaves the heap as it was") {
   std::fclose(status);
   REQUIRE(data_kib > 0);
 
-  Heap heap(256 * kMiB);
+  OwnHeap heap(256 * kMiB);
   const PageRun first = heap.take_touched(8);
   const size_t committed = heap.pages.bytes_committed();
   rlimit tight = before;
@@ -286,7 +287,7 @@ TEST_CASE("[pages.failure] a refused commit leaves the heap as it was") {
 }
 
 TEST_CASE("a tebibyte of address space costs no memory") {
-  Heap heap(size_t{1} << 40);
+  OwnHeap heap(size_t{1} << 40);
   const PageRun run = heap.take(8);
   heap.pages.free(run);
   CHECK(heap.pages.bytes_committed() == kMiB);
@@ -333,7 +334,7 @@ TEST_CASE("huge pages are asked for above the limit alone") {
 TEST_CASE("threads that allocate, free and scavenge never share a page") {
   constexpr int kThreads = 3;
   constexpr int kSteps = 3000;
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   std::atomic<int> running{kThreads};
   std::atomic<int> torn{0};
   std::vector<std::thread> threads;

@@ -9,9 +9,10 @@
 #include "tests/runtime/page_heap_fixture.h"
 
 using namespace tricolor::runtime;
+using namespace tricolor::tests;
 
 TEST_CASE("scavenging everything leaves nothing resident") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   const PageRun large = heap.take_touched(40 * kMiB / kPageSize);
   const PageRun small = heap.take_touched(3);
   CHECK(heap.resident_bytes() >= (40 * kMiB) / 2);
@@ -28,7 +29,7 @@ TEST_CASE("scavenging everything leaves nothing resident") {
 }
 
 TEST_CASE("scavenging leaves what is in use alone") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   std::vector<PageRun> runs;
   for (unsigned char i = 0; i < 200; ++i) {
     runs.push_back(heap.take(8));
@@ -45,7 +46,7 @@ TEST_CASE("scavenging leaves what is in use alone") {
 }
 
 TEST_CASE("whole pieces only: pieces with a page in use stay") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   const PageRun run = heap.take_touched(4 * kPiecePages);
   PageRun freed = run;
   // The lowest page keeps the first piece.
@@ -58,7 +59,7 @@ TEST_CASE("whole pieces only: pieces with a page in use stay") {
 }
 
 TEST_CASE("a bounded scavenge takes the highest whole pieces first") {
-  Heap heap(64 * kMiB);
+  OwnHeap heap(64 * kMiB);
   const PageRun run = heap.take_touched(6 * kPiecePages + 10);
   heap.pages.free(run);
   CHECK(heap.pages.scavenge(3 * kMiB, false) == 2 * os::kHugePageSize);
@@ -74,7 +75,7 @@ TEST_CASE("a bounded scavenge takes the highest whole pieces first") {
 TEST_CASE("memory on its way to the system is not missing") {
   constexpr size_t kRange = 64 * kMiB;
   constexpr uint32_t kAll = kRange / kPageSize;
-  Heap heap(kRange);
+  OwnHeap heap(kRange);
   std::atomic<bool> done{false};
   std::thread scavenger([&] {
     while (!done.load()) heap.pages.scavenge(~size_t{0}, false);
