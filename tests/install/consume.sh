@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Installs the build directory $1 into a scratch tree, moves the tree, and builds and runs program.cc against it:
+# by pkg-config and by CMake, shared and static. What one of them prints is shown when it fails.
+set -euo pipefail
+
+build=$1
+source=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+unset LD_LIBRARY_PATH  # or the build directory would stand in for the installed library
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0
+
+try() {
+  local name=$1
+  shift
+  if ! "$@" >"$scratch/log" 2>&1; then
+    echo "$name: failed: $*"
+    cat "$scratch/log"
+    exit 1
+  fi
+  echo "$name: ok"
+  passed=$((passed + 1))
+}
+
+DESTDIR="$scratch/staging" meson install -C "$build" --no-rebuild --quiet
+prefix=$(meson introspect "$build" --buildoptions |
+  python3 -c 'import json, sys; print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
+mv "$scratch/staging$prefix" "$scratch/installed"
+cd "$scratch"
+
+pc=$(find installed -name tricolor.pc -printf "$scratch/%h")
+export PKG_CONFIG_PATH=$pc
+library_dir=$(pkg-config --define-variable=prefix="$scratch/installed" --variable=libdir tricolor)
+flags() { pkg-config --define-variable=prefix="$scratch/installed" "$@" tricolor; }
+read -ra compile <<<"${CXX:-c++} -std=c++20 -O1 $(flags --cflags)"
+read -ra shared <<<"$(flags --libs)"
+read -ra static <<<"$(flags --static --libs)"
+# The archive by its name: -ltricolor would take the shared library beside it.
+static=("${static[@]/#-ltricolor/$library_dir/libtricolor.a}")
+
+if [[ -e $library_dir/libtricolor.so ]]; then
+  try "pkg-config, shared" "${compile[@]}" "$source/program.cc" -o shared "${shared[@]}"
+  try "pkg-config, shared, run" env LD_LIBRARY_PATH="$library_dir" ./shared
+fi
+if [[ -e $library_dir/libtricolor.a ]]; then
+  try "pkg-config, static" "${compile[@]}" "$source/program.cc" -o static "${static[@]}"
+  try "pkg-config, static, run" ./static
+fi
+if command -v cmake >/dev/null; then
+  try "cmake configure" cmake -S "$source" -B cmake \
+    -DCMAKE_PREFIX_PATH="$scratch/installed" -DCMAKE_CXX_COMPILER="${compile[0]}"
+  try "cmake build" cmake --build cmake
+  try "cmake run" ctest --test-dir cmake --output-on-failure --no-tests=error
+fi
+echo "$passed steps passed"
