@@ -74,7 +74,7 @@ class Fiber {
     Fiber* const self = reinterpret_cast<Fiber*>((std::uintptr_t{high} << 32) | low);
     self->body_(*self);
     self->done_ = true;
-    self->suspend();
+    for (;;) self->suspend();
   }
 
   std::function<void(Fiber&)> body_;
