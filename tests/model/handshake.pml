@@ -1,0 +1,145 @@
+/* The heart of the protocol: barrier, handshakes H1..H4, marking, acceptance, sweep, destroy.
+ *
+ * Two threads with two registers and one value in flight each run an arbitrary program: load, store, drop, allocate,
+ * destroy. A collector runs CYCLES cycles. The pieces, and what they abstract, are in protocol.pml; left to other
+ * models are cells and span locks (sweep_alloc.pml), weak references and finalizers (weak_gate.pml), threads that
+ * come, go and block (lifecycle.pml), several markers (markers.pml) and delayed stores (store_buffer.pml).
+ *
+ * With OPS the program is bounded altogether: then every infinite run is the collector's own, and a search for cycles
+ * shows that there is none. START_OBJECTS is 1 or 2: the root leads to object 1, object 1 to object 2.
+ */
+#include "protocol.pml"
+
+#ifndef START_OBJECTS
+#define START_OBJECTS 2
+#endif
+
+proctype Thread(byte me) {
+end: /* the program may stop at any time; the collector may not */
+  do
+  :: LOAD(A != 0, A, A)
+  :: LOAD(A != 0, B, A)
+  :: LOAD(B != 0 && B != A, A, B)
+  :: LOAD(B != 0 && B != A, B, B)
+  :: LOAD(true, A, 0)
+  :: LOAD(true, B, 0)
+  :: DROP_A
+  :: DROP_B
+  :: ALLOCATE
+  :: DESTROY(A)
+  :: DESTROY(B)
+  :: STORE_NULL(true, 0)
+  :: STORE_NULL(A != 0, A)
+  :: STORE_NULL(B != 0, B)
+  :: STORE(true, 0, A, skip)
+  :: STORE(true, 0, A, A = 0)
+  :: STORE(true, 0, B, skip)
+  :: STORE(true, 0, B, B = 0)
+  :: STORE(B != 0, A, B, skip)
+  :: STORE(B != 0, A, B, B = 0)
+  :: STORE(B != 0, B, A, skip)
+  :: STORE(B != 0, B, A, A = 0)
+  :: TEST_MARKING
+  :: ENTER_SHADE
+#ifndef BAD_MARK_THEN_PUSH
+  :: FLUSH_FULL_BUFFER
+#endif
+  :: LEAVE_SHADE
+#ifdef BAD_FOREIGN_STACK
+  :: d_step { RUNS && A != 0 && at[1 - me] == AT_REST && reg[2*(1 - me)] == 0 -> reg[2*(1 - me)] = A }
+#endif
+  :: ANSWER_H1
+  :: ANSWER_H2
+  :: ANSWER_H3
+  :: ANSWER_H4
+  od
+}
+
+proctype Collector() {
+  do
+  :: cycle < CYCLES ->
+     d_step { ask(1) };
+#ifdef BAD_MARK_DURING_H1
+     MARK_WHILE_WAITING;
+#endif
+     ALL_ANSWERED;
+     d_step { ask(2) };
+#ifdef BAD_SCAN_DURING_H2
+     MARK_WHILE_WAITING;
+#endif
+     ALL_ANSWERED;
+
+     d_step { request = 0; mark_grey(slot[0]) };
+     do
+     :: SCAN(1)
+     :: SCAN(2)
+#if OBJECTS > 2
+     :: SCAN(3)
+#endif
+     :: d_step { queue == 0 -> begin_round() }
+        ALL_ANSWERED;
+#ifdef BAD_ACCEPT_WITH_WORK
+        if
+        :: dirty -> dirty = 0
+        :: else ->
+           do
+           :: SCAN(1)
+           :: SCAN(2)
+           :: SCAN(3)
+           :: queue == 0 -> break
+           od;
+           break
+        fi
+#else
+#ifndef BAD_ACCEPT_BY_ANSWERS
+        if
+        :: buffer[0] -> dirty = 1
+        :: else
+        fi;
+        if
+        :: buffer[1] -> dirty = 1
+        :: else
+        fi;
+#endif
+        if
+        :: dirty || queue -> dirty = 0
+        :: else -> break
+        fi
+#endif
+     od;
+     skip; /* Spin does not let a loop end at the head of a d_step */
+     d_step { rounds = 0; dirty = 0; assert_reachable_are_marked() };
+
+     d_step { ask(4) };
+#ifdef BAD_GENERATION_BEFORE_H4
+     d_step { move_generation() };
+     ALL_ANSWERED;
+#else
+     ALL_ANSWERED;
+     d_step { move_generation() };
+#endif
+     do
+     :: SWEEP(1)
+     :: SWEEP(2)
+#if OBJECTS > 2
+     :: SWEEP(3)
+#endif
+     :: unswept == 0 -> break
+     od;
+     skip;
+     d_step { request = 0; cycle++ }
+  :: else -> break
+  od
+}
+
+init {
+  d_step {
+    slot[0] = 1;
+    alloc = SET(1);
+    if
+    :: START_OBJECTS == 2 -> alloc = SET(1) | SET(2); slot[1] = 2
+    :: else
+    fi
+  }
+  atomic { run Thread(0); run Thread(1); run Collector() }
+}

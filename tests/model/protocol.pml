@@ -1,0 +1,342 @@
+/* The protocol as the graph models share it: a thread's state, its program, barrier and answers; the collector's
+ * side of a handshake; marking and sweeping one object. Each model composes its processes from these pieces.
+ *
+ * Macros named like an action are alternatives of a thread's do-loop, one atomic step each. A thread may answer a
+ * pending handshake between any two of its steps, as a signal makes it do, except inside the runtime.
+ *
+ * What is abstracted everywhere
+ *   - Two threads. An object is a span of its own with one cell: `unswept` is the set of cells whose span's
+ *     generation is behind. Words of cells, span locks and the sweeper thread are in sweep_alloc.pml.
+ *   - The black colour is the set `black` of threads; it ends for all of them where the generation moves on,
+ *     because a thread compares generations each time it takes cells. sweep_alloc.pml has the comparison itself.
+ *   - An answer is one step. The two registers of a thread are interchangeable, so they are kept sorted.
+ *
+ * Bounds over the whole run: ALLOCS allocations, STORES stores that are not null, DESTROYS calls of destroy().
+ * OPS, where given, bounds every other step of the program too.
+ */
+#ifndef OBJECTS
+#define OBJECTS 2
+#endif
+#ifndef CYCLES
+#define CYCLES 1
+#endif
+#ifndef ALLOCS
+#define ALLOCS 1
+#endif
+#ifndef STORES
+#define STORES 1
+#endif
+#ifndef DESTROYS
+#define DESTROYS 0
+#endif
+
+byte reg[4];    /* thread t owns reg[2t] >= reg[2t+1] */
+byte flight[2]; /* the value of the store under way: in a register or frame of its thread */
+byte at[2];     /* where the thread stands */
+
+#define AT_REST 0   /* in the program's own code, between two accesses */
+#define AT_STORED 1 /* stored, self.marking not yet tested */
+#define AT_SHADE 2  /* the test said on, shade() not yet entered: a signal may still land */
+#define AT_PUSHED 3 /* inside shade(): pushed, mark not yet set. Answers are deferred from here on */
+
+byte buffer[2];
+bit marking[2];
+bit pending[2];
+byte black;     /* set of threads: bit t */
+
+byte request;   /* the handshake asked last */
+byte queue;     /* grey objects in the global queue */
+byte unswept;   /* cells that wait for the sweep of the last finished cycle */
+bit dirty;      /* some answer of this round found something or handed something over */
+byte rounds;    /* rounds of H3 in this cycle */
+byte cycle, allocs, stores, destroys;
+
+#ifdef BAD_TEST_THEN_STORE
+#define AT_TESTED 4
+byte into[2];   /* the slot that the store under way goes to */
+bit tested[2];  /* what the test said */
+#endif
+
+#ifdef OPS
+byte ops;
+#define OP_LEFT ops < OPS
+#define COUNT_OP ops++
+#else
+#define OP_LEFT true
+#define COUNT_OP skip
+#endif
+
+#define IN_REGISTERS \
+  (SET(reg[0]) | SET(reg[1]) | SET(reg[2]) | SET(reg[3]) | SET(flight[0]) | SET(flight[1]))
+#ifndef HELD
+#define HELD IN_REGISTERS
+#endif
+#include "graph.pml"
+
+#define A reg[2*me]
+#define B reg[2*me + 1]
+
+SCRATCH cell, swap;
+
+inline sort_registers() {
+  if
+  :: A < B -> swap = A; A = B; B = swap; swap = 0
+  :: else
+  fi
+}
+
+/* ---- marking and sweeping one object ---- */
+
+/* What a stack scan and a marker do with a word that may refer to x. */
+inline mark_grey(x) {
+  if
+  :: x != 0 && (alloc & SET(x)) && !(mark & SET(x)) ->
+     queue = queue | SET(x);
+     mark = mark | SET(x);
+     dirty = 1
+  :: else
+  fi
+}
+
+inline sweep_cell(x) {
+  if
+  :: (alloc & SET(x)) && !(mark & SET(x)) ->
+     assert_unreachable(x);
+     alloc = alloc & ~SET(x);
+     slot[x] = 0
+  :: else
+  fi;
+  mark = mark & ~SET(x);
+  unswept = unswept & ~SET(x)
+}
+
+/* ---- the program ---- */
+
+/* Able to do an arbitrary step of the program; lifecycle.pml narrows it to attached threads that run. */
+#ifndef RUNS
+#define RUNS (at[me] == AT_REST)
+#endif
+
+#define LOAD(guard, r, from) \
+  d_step { RUNS && (guard) && r != slot[from] && OP_LEFT -> \
+    r = slot[from]; sort_registers(); COUNT_OP }
+
+#define DROP_A \
+  d_step { RUNS && A != 0 && OP_LEFT -> A = 0; sort_registers(); COUNT_OP }
+#define DROP_B \
+  d_step { RUNS && B != 0 && B != A && OP_LEFT -> B = 0; COUNT_OP }
+
+#define STORE_NULL(guard, to) \
+  d_step { RUNS && (guard) && slot[to] != 0 && OP_LEFT -> slot[to] = 0; COUNT_OP }
+
+/* store(slot[to], v). `then` is what becomes of the register that v came from: it may be its last use. */
+#ifdef BAD_TEST_THEN_STORE
+#define STORE(guard, to, v, then) \
+  d_step { RUNS && v != 0 && (guard) && stores < STORES -> \
+    stores++; flight[me] = v; into[me] = to; tested[me] = marking[me]; at[me] = AT_TESTED; \
+    then; sort_registers() }
+#define TEST_MARKING \
+  d_step { at[me] == AT_TESTED -> \
+    slot[into[me]] = flight[me]; into[me] = 0; \
+    if \
+    :: tested[me] -> at[me] = AT_SHADE \
+    :: else -> at[me] = AT_REST; flight[me] = 0 \
+    fi; \
+    tested[me] = 0 }
+#else
+#define STORE(guard, to, v, then) \
+  d_step { RUNS && v != 0 && (guard) && stores < STORES -> \
+    stores++; flight[me] = v; slot[to] = v; at[me] = AT_STORED; \
+    then; sort_registers() }
+#define TEST_MARKING \
+  d_step { at[me] == AT_STORED -> \
+    if \
+    :: marking[me] -> at[me] = AT_SHADE \
+    :: else -> at[me] = AT_REST; flight[me] = 0 \
+    fi }
+#endif
+
+/* shade(): test once more now that no signal can intervene, push into the own buffer, then set the mark. A full
+ * buffer goes to the queue in between. NO_RETEST leaves the second test out: also sound, as long as buffers are kept. */
+#ifdef NO_RETEST
+#define STILL_MARKING true
+#else
+#define STILL_MARKING marking[me]
+#endif
+#ifdef BAD_MARK_THEN_PUSH
+#define SHADE_BEGIN mark = mark | SET(flight[me])
+#define SHADE_END buffer[me] = buffer[me] | SET(flight[me])
+#else
+#define SHADE_BEGIN buffer[me] = buffer[me] | SET(flight[me])
+#define SHADE_END mark = mark | SET(flight[me])
+#endif
+#define ENTER_SHADE \
+  d_step { at[me] == AT_SHADE -> \
+    if \
+    :: STILL_MARKING && !(mark & SET(flight[me])) -> SHADE_BEGIN; at[me] = AT_PUSHED \
+    :: else -> at[me] = AT_REST; flight[me] = 0 \
+    fi }
+#define FLUSH_FULL_BUFFER \
+  d_step { at[me] == AT_PUSHED && buffer[me] != 0 -> queue = queue | buffer[me]; buffer[me] = 0 }
+#define LEAVE_SHADE \
+  d_step { at[me] == AT_PUSHED -> SHADE_END; flight[me] = 0; at[me] = AT_REST }
+
+/* A cell the slow path may take: free, or free once it is swept. */
+#ifdef BAD_UNSWEPT_CELL
+#define MAY_TAKE(x) (!(alloc & SET(x)))
+#define SWEEP_BEFORE_TAKING(x) false
+#else
+#define MAY_TAKE(x) (!(alloc & SET(x)) || ((unswept & SET(x)) && !(mark & SET(x))))
+#define SWEEP_BEFORE_TAKING(x) (unswept & SET(x))
+#endif
+
+#ifdef BAD_INITIALISING_STORE
+#define CONSTRUCT slot[B] = A
+#else
+#define CONSTRUCT skip
+#endif
+
+inline take_cell() {
+  if
+  :: SWEEP_BEFORE_TAKING(cell) -> sweep_cell(cell)
+  :: else
+  fi;
+  alloc = alloc | SET(cell);
+  slot[cell] = 0;
+  if
+  :: black & (1 << me) -> mark = mark | SET(cell)
+  :: else
+  fi
+}
+
+inline allocate() {
+  cell = 1;
+  do
+  :: cell <= OBJECTS && !MAY_TAKE(cell) -> cell++
+  :: else -> break
+  od;
+  if
+  :: cell <= OBJECTS -> take_cell(); B = cell; allocs++; CONSTRUCT; sort_registers()
+  :: else
+  fi;
+  cell = 0
+}
+#define ALLOCATE \
+  d_step { RUNS && allocs < ALLOCS && B == 0 -> allocate() }
+
+/* The program may destroy what nothing else refers to; another thread may still be in the barrier of the very store
+ * through which this thread got it. The fields die without any barrier. */
+#define NO_SLOT_HAS(x) (slot[0] != x && slot[1] != x && slot[2] != x && slot[OBJECTS] != x)
+#define ONE_REGISTER_HAS(x) ((reg[0] == x) + (reg[1] == x) + (reg[2] == x) + (reg[3] == x) == 1)
+#define DESTROY(r) \
+  d_step { RUNS && destroys < DESTROYS && r != 0 && NO_SLOT_HAS(r) && ONE_REGISTER_HAS(r) -> \
+    destroys++; slot[r] = 0; \
+    if \
+    :: !marking[me] && !(unswept & SET(r)) -> alloc = alloc & ~SET(r) \
+    :: else \
+    fi; \
+    r = 0; sort_registers() }
+
+/* ---- a thread's answers ---- */
+
+#ifndef RUNTIME
+#define RUNTIME (at[me] == AT_PUSHED)
+#endif
+#ifndef MAY_ANSWER
+#define MAY_ANSWER(h) (pending[me] && request == h && !RUNTIME)
+#endif
+
+inline scan_stack() {
+  mark_grey(A);
+  mark_grey(B);
+#ifndef BAD_FLIGHT_NOT_SCANNED
+  mark_grey(flight[me])
+#endif
+}
+
+inline hand_over_buffer() {
+  if
+  :: buffer[me] -> queue = queue | buffer[me]; buffer[me] = 0; dirty = 1
+  :: else
+  fi
+}
+
+inline barrier_on() {
+  marking[me] = 1;
+#ifdef BAD_BLACK_AT_H1
+  black = black | (1 << me);
+#endif
+  pending[me] = 0
+}
+
+inline allocate_black() {
+  black = black | (1 << me);
+  scan_stack();
+  hand_over_buffer();
+  pending[me] = 0
+}
+
+inline scan_again() {
+#ifndef BAD_NO_SECOND_SCAN
+  scan_stack();
+#endif
+  hand_over_buffer();
+  pending[me] = 0
+}
+
+inline barrier_off() {
+  marking[me] = 0;
+#ifdef BAD_WHITE_AT_H4
+  black = black & ~(1 << me);
+#endif
+#ifdef BAD_DISCARD_AT_H4
+  buffer[me] = 0;
+#endif
+  pending[me] = 0
+}
+
+#define ANSWER_H1 d_step { MAY_ANSWER(1) -> barrier_on() }
+#define ANSWER_H2 d_step { MAY_ANSWER(2) -> allocate_black() }
+#define ANSWER_H3 d_step { MAY_ANSWER(3) -> scan_again() }
+#define ANSWER_H4 d_step { MAY_ANSWER(4) -> barrier_off() }
+
+/* ---- the collector ---- */
+
+#define ALL_ANSWERED (!pending[0] && !pending[1])
+
+inline ask(h) {
+  request = h;
+  pending[0] = 1;
+  pending[1] = 1
+}
+
+/* Take x from the queue and scan its field. */
+#define SCAN(x) \
+  d_step { x <= OBJECTS && (queue & SET(x)) -> queue = queue & ~SET(x); mark_grey(slot[x]) }
+
+/* Marking begun before it may be: the root, and whatever is grey. */
+#define MARK_WHILE_WAITING \
+  do \
+  :: ALL_ANSWERED -> break \
+  :: d_step { !ALL_ANSWERED -> mark_grey(slot[0]) } \
+  :: SCAN(1) \
+  :: SCAN(2) \
+  :: SCAN(OBJECTS) \
+  od
+
+/* [model.ends] Every round that is not accepted has marked an object, or handed over one that both threads shaded. */
+inline begin_round() {
+  rounds++;
+  assert(rounds <= 2*OBJECTS + 1);
+  dirty = 0;
+  ask(3)
+}
+
+inline move_generation() {
+  unswept = ALL_OBJECTS;
+  black = 0
+}
+
+/* The background sweeper's order; a thread that allocates may sweep any cell before. */
+#define SWEEP(x) \
+  d_step { unswept != 0 && (unswept & (SET(x + 1) - 1)) == SET(x) -> sweep_cell(x) }
