@@ -9,9 +9,10 @@
 
 namespace tricolor::gc {
 
-// std::atomic<T*> for a reference in a collected object: lock-free, every successful store goes through the
-// write barrier. There is no ABA: an address cannot be reused while a thread still holds it on its stack, so
-// compare_exchange needs neither tags nor hazard pointers. Any attached thread.
+// std::atomic<T*> for a reference in a collected object: lock-free, every successful store goes
+// through the write barrier. There is no ABA: an address cannot be reused while a thread still
+// holds it on its stack, so compare_exchange needs neither tags nor hazard pointers. Any attached
+// thread.
 template <class T>
 class atomic {
  public:
@@ -25,11 +26,14 @@ class atomic {
   }
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;
-  // A user-provided destructor would cost the finalizer thread a visit; the implicit one is trivial.
+  // A user-provided destructor would cost the finalizer thread a visit; the implicit one is
+  // trivial.
 
   bool is_lock_free() const noexcept { return target_.is_lock_free(); }
 
-  T* load(std::memory_order order = std::memory_order_seq_cst) const noexcept { return target_.load(order); }
+  T* load(std::memory_order order = std::memory_order_seq_cst) const noexcept {
+    return target_.load(order);
+  }
   operator T*() const noexcept { return load(); }
 
   void store(T* desired, std::memory_order order = std::memory_order_seq_cst) noexcept {

@@ -23,19 +23,20 @@ void* erase_address(T* object) noexcept {
 }
 }  // namespace detail
 
-// Calls `f(object)` once, on the finalizer thread, some time after `object` became unreachable. The object is
-// alive during the call and may be made reachable again; it is collected after a later cycle finds it
-// unreachable. If A refers to B, A's finalizer runs first; objects in a cycle with finalizers are not collected
+// Calls `f(object)` once, on the finalizer thread, some time after `object` became unreachable. The
+// object is alive during the call and may be made reachable again; it is collected after a later
+// cycle finds it unreachable. If A refers to B, A's finalizer runs first; objects in a cycle with
+// finalizers are not collected
 // (both as in Go). A second call replaces the finalizer. An object's destructor runs after its finalizer.
-// `object` is what gc::make returned (else std::invalid_argument); std::bad_alloc. Any thread; attaches it.
+// `object` is what gc::make returned (else std::invalid_argument); std::bad_alloc. Any thread;
+// attaches it.
 template <class T, class F>
-  requires std::is_invocable_v<F&, T*>
+requires std::is_invocable_v<F&, T*>
 void set_finalizer(T* object, F f) {
   // The address is kept disguised: the record must not look like a reference to the object.
   const std::uintptr_t hidden = ~reinterpret_cast<std::uintptr_t>(object);
-  detail::set_finalizer(detail::erase_address(object), [hidden, f = std::move(f)]() mutable {
-    f(reinterpret_cast<T*>(~hidden));
-  });
+  detail::set_finalizer(detail::erase_address(object),
+                        [hidden, f = std::move(f)]() mutable { f(reinterpret_cast<T*>(~hidden)); });
 }
 
 // Removes the finalizer of `object`, if it has one. Any thread.
@@ -55,16 +56,18 @@ class cleanup_handle {
   std::uint64_t id_ = 0;
 };
 
-// Calls `f(arg)` on the finalizer thread after `object` is gone; there may be many for one object, and they
-// cannot bring it back. `arg` is kept in memory that the collector does not trace: a collected object in it is
-// held by a gc::root. `object` may be an interior pointer; std::invalid_argument if it is not a collected
-// object or `arg` is the object itself; std::bad_alloc. Any thread; attaches it.
+// Calls `f(arg)` on the finalizer thread after `object` is gone; there may be many for one object,
+// and they cannot bring it back. `arg` is kept in memory that the collector does not trace: a
+// collected object in it is held by a gc::root. `object` may be an interior pointer;
+// std::invalid_argument if it is not a collected object or `arg` is the object itself;
+// std::bad_alloc. Any thread; attaches it.
 template <class T, class F, class Arg>
-  requires std::is_invocable_v<F&, std::decay_t<Arg>&>
-cleanup_handle add_cleanup(T* object, F f, Arg&& arg) {
+requires std::is_invocable_v < F&, std::decay_t<Arg>
+& > cleanup_handle add_cleanup(T* object, F f, Arg&& arg) {
   return cleanup_handle(detail::add_cleanup(
       detail::erase_address(object),
-      [f = std::move(f), arg = std::make_shared<std::decay_t<Arg>>(std::forward<Arg>(arg))]() mutable { f(*arg); }));
+      [f = std::move(f),
+       arg = std::make_shared<std::decay_t<Arg>>(std::forward<Arg>(arg))]() mutable { f(*arg); }));
 }
 
 inline bool cancel(cleanup_handle& handle) noexcept { return handle.cancel(); }

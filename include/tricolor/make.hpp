@@ -14,8 +14,9 @@ namespace tricolor::gc {
 
 namespace detail {
 
-[[nodiscard]] TRICOLOR_API void* allocate_array(std::size_t count, std::size_t element_size, std::size_t alignment,
-                                                Kind kind, std::size_t& cell_size);  // zeroed, count stored
+[[nodiscard]] TRICOLOR_API void* allocate_array(std::size_t count, std::size_t element_size,
+                                                std::size_t alignment, Kind kind,
+                                                std::size_t& cell_size);  // zeroed, count stored
 [[nodiscard]] TRICOLOR_API std::size_t array_size_of(const void* array) noexcept;
 TRICOLOR_API void destroy_object(void* object) noexcept;
 [[nodiscard]] TRICOLOR_API bool is_live_object(const void* address) noexcept;
@@ -34,13 +35,14 @@ TRICOLOR_ALWAYS_INLINE T* construct(void* cell, Args&&... args) {
 
 }  // namespace detail
 
-// Allocates and constructs one collected T from `args` (parentheses, or braces for an aggregate). The memory is
-// zero before construction. The object lives as long as it is reachable; its address is a multiple of 16 and of
-// alignof(T), and never changes.
+// Allocates and constructs one collected T from `args` (parentheses, or braces for an aggregate).
+// The memory is zero before construction. The object lives as long as it is reachable; its address
+// is a multiple of 16 and of alignof(T), and never changes.
 //
-// Throws std::bad_alloc when memory is gone after a full collection; the heap is intact and the program may go
-// on. What the constructor throws passes through; the memory is collected and no destructor runs.
-// Any thread; attaches it. May do a bounded slice of marking (100 us) while a cycle runs.
+// Throws std::bad_alloc when memory is gone after a full collection; the heap is intact and the
+// program may go on. What the constructor throws passes through; the memory is collected and no
+// destructor runs. Any thread; attaches it. May do a bounded slice of marking (100 us) while a
+// cycle runs.
 template <class T, class... Args>
 [[nodiscard]] TRICOLOR_ALWAYS_INLINE T* make(Args&&... args) {
   static_assert(!std::is_array_v<T>, "use gc::make_array<T>(n)");
@@ -49,7 +51,8 @@ template <class T, class... Args>
   using Object = std::remove_cv_t<T>;
   constexpr detail::Kind kind = detail::kind_of<Object>();
   constexpr std::size_t hidden = kind == detail::Kind::kDestructor ? detail::kWord : 0;
-  constexpr std::size_t wanted = detail::aligned_cell_size(sizeof(Object) + hidden, alignof(Object));
+  constexpr std::size_t wanted =
+      detail::aligned_cell_size(sizeof(Object) + hidden, alignof(Object));
   constexpr std::size_t size = detail::cell_size_for(wanted);
   void* cell;
   if constexpr (size <= detail::kMaxSmallSize) {
@@ -61,19 +64,22 @@ template <class T, class... Args>
   }
   Object* object = detail::construct<Object>(cell, std::forward<Args>(args)...);
   if constexpr (kind == detail::Kind::kDestructor) {
-    detail::store_word(detail::hidden_word(cell, size, 1),
-                       const_cast<void*>(static_cast<const void*>(&detail::kTypeInfo<Object, false>)));
+    detail::store_word(
+        detail::hidden_word(cell, size, 1),
+        const_cast<void*>(static_cast<const void*>(&detail::kTypeInfo<Object, false>)));
   }
 #if TRICOLOR_CHECKS
   detail::record_type(cell, sizeof(Object), &detail::kTypeInfo<Object, false>);
 #endif
-  asm("" : "+r"(object));  // members that the constructor left alone read as the zeroes that are there
+  asm(""
+      : "+r"(object));  // members that the constructor left alone read as the zeroes that are there
   return object;
 }
 
-// Allocates one collected array of `count` value-initialised elements; `count` may be 0 (the result is then a
-// valid address with no element). Throws std::bad_array_new_length when the size overflows, else as gc::make;
-// when an element's constructor throws, the elements before it are destroyed. Any thread; attaches it.
+// Allocates one collected array of `count` value-initialised elements; `count` may be 0 (the result
+// is then a valid address with no element). Throws std::bad_array_new_length when the size
+// overflows, else as gc::make; when an element's constructor throws, the elements before it are
+// destroyed. Any thread; attaches it.
 template <class T>
 [[nodiscard]] T* make_array(std::size_t count) {
   static_assert(!std::is_array_v<T> && !std::is_reference_v<T>);
@@ -90,23 +96,26 @@ template <class T>
     std::uninitialized_value_construct_n(elements, count);
   }
   if constexpr (kind == detail::Kind::kDestructor) {
-    detail::store_word(detail::hidden_word(cell, cell_size, 1),
-                       const_cast<void*>(static_cast<const void*>(&detail::kTypeInfo<Element, true>)));
+    detail::store_word(
+        detail::hidden_word(cell, cell_size, 1),
+        const_cast<void*>(static_cast<const void*>(&detail::kTypeInfo<Element, true>)));
   }
   asm("" : "+r"(elements));
   return elements;
 }
 
-// The number of elements of an array made by gc::make_array. `array` is the pointer that it returned.
+// The number of elements of an array made by gc::make_array. `array` is the pointer that it
+// returned.
 template <class T>
 [[nodiscard]] std::size_t array_size(T* array) noexcept {
   return detail::array_size_of(const_cast<const void*>(static_cast<const volatile void*>(array)));
 }
 
-// Ends one object (or array) now: its destructor runs on this thread, weak references to it read nullptr, its
-// finalizer is dropped, its cleanups are queued, and its memory may be reused (at once, or after the running
-// cycle). `object` is what gc::make or gc::make_array returned, or nullptr. Using a reference that is left
-// afterwards is an error of the program, as after delete. Any thread.
+// Ends one object (or array) now: its destructor runs on this thread, weak references to it read
+// nullptr, its finalizer is dropped, its cleanups are queued, and its memory may be reused (at
+// once, or after the running cycle). `object` is what gc::make or gc::make_array returned, or
+// nullptr. Using a reference that is left afterwards is an error of the program, as after delete.
+// Any thread.
 template <class T>
 void destroy(T* object) noexcept {
   detail::destroy_object(const_cast<void*>(static_cast<const volatile void*>(object)));
@@ -119,7 +128,8 @@ TRICOLOR_ALWAYS_INLINE void keep_alive(const T& value) noexcept {
   if constexpr (std::is_pointer_v<T>) asm volatile("" : : "r"(value) : "memory");
 }
 
-// Whether `address` points into an object of the collected heap that has been allocated and not yet reclaimed.
+// Whether `address` points into an object of the collected heap that has been allocated and not yet
+// reclaimed.
 [[nodiscard]] inline bool is_managed(const volatile void* address) noexcept {
   return detail::is_live_object(const_cast<const void*>(address));
 }

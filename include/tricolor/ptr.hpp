@@ -18,12 +18,13 @@ concept pointer_to = std::is_convertible_v<From*, To*>;
 
 // A reference from one collected object to another: one word, stored through the write barrier.
 //
-// Points to an object made by gc::make or gc::make_array, into the middle of one (a base class, a member, an
-// element), or nowhere. Lives in collected objects; on a stack it is harmless. Trivially destructible.
-// Converts to T*, so that locals are plain pointers: `Node* next = node->next;`.
+// Points to an object made by gc::make or gc::make_array, into the middle of one (a base class, a
+// member, an element), or nowhere. Lives in collected objects; on a stack it is harmless. Trivially
+// destructible. Converts to T*, so that locals are plain pointers: `Node* next = node->next;`.
 //
 // Threads: as for any pointer, two threads that race on one ptr use gc::atomic instead. A store attaches
-// nothing and never blocks; while a cycle marks, it may hand work to the collector (bounded, some 100 ns).
+// nothing and never blocks; while a cycle marks, it may hand work to the collector (bounded, some
+// 100 ns).
 template <class T>
 class ptr {
  public:
@@ -38,10 +39,8 @@ class ptr {
     init(other.get());
   }
   template <class U>
-    requires detail::pointer_to<U, T>
-  ptr(U* target) noexcept {
-    init(target);
-  }
+  requires detail::pointer_to<U, T> ptr(U* target)
+  noexcept { init(target); }
 
   ptr& operator=(T* target) noexcept {
     detail::store_reference(target_, target);
@@ -60,9 +59,7 @@ class ptr {
   T* get() const noexcept { return target_; }
   operator T*() const noexcept { return target_; }
   explicit operator bool() const noexcept { return target_ != nullptr; }
-  std::add_lvalue_reference_t<T> operator*() const noexcept
-    requires(!std::is_void_v<T>)
-  {
+  std::add_lvalue_reference_t<T> operator*() const noexcept requires(!std::is_void_v<T>) {
     return *target_;
   }
   T* operator->() const noexcept { return target_; }
@@ -82,7 +79,8 @@ class ptr {
   }
   constexpr void check() const noexcept {
 #if TRICOLOR_CHECKS
-    if (!std::is_constant_evaluated()) detail::check_reference_slot(&target_, detail::type_name<T>().data());
+    if (!std::is_constant_evaluated())
+      detail::check_reference_slot(&target_, detail::type_name<T>().data());
 #endif
   }
 
@@ -119,5 +117,7 @@ ptr<T> dynamic_pointer_cast(const ptr<U>& p) noexcept {
 
 template <class T>
 struct std::hash<tricolor::gc::ptr<T>> {
-  std::size_t operator()(const tricolor::gc::ptr<T>& p) const noexcept { return std::hash<T*>{}(p.get()); }
+  std::size_t operator()(const tricolor::gc::ptr<T>& p) const noexcept {
+    return std::hash<T*>{}(p.get());
+  }
 };

@@ -13,20 +13,22 @@ namespace tricolor::gc {
 
 namespace detail {
 
-// A word that every cycle reads as a root. Slots live in memory that never goes away, so that the collector can
-// read them while threads take and give them back.
+// A word that every cycle reads as a root. Slots live in memory that never goes away, so that the
+// collector can read them while threads take and give them back.
 struct RootSlot {
   void* target;
 };
 
-[[nodiscard]] TRICOLOR_API RootSlot* take_root_slot();      // attaches; std::bad_alloc when memory is gone
+[[nodiscard]] TRICOLOR_API RootSlot*
+take_root_slot();  // attaches; std::bad_alloc when memory is gone
 TRICOLOR_API void give_root_slot(RootSlot* slot) noexcept;  // any thread, also while it exits
 
 }  // namespace detail
 
-// Keeps its object alive from anywhere: globals, thread_local, std:: containers, malloc memory, lambdas,
-// exceptions. The pointer interface of gc::ptr. Moving is noexcept and leaves nullptr behind; the other
-// operations may take a slot from the runtime the first time a root becomes non-null (std::bad_alloc).
+// Keeps its object alive from anywhere: globals, thread_local, std:: containers, malloc memory,
+// lambdas, exceptions. The pointer interface of gc::ptr. Moving is noexcept and leaves nullptr
+// behind; the other operations may take a slot from the runtime the first time a root becomes
+// non-null (std::bad_alloc).
 //
 // Threads: one root is used by one thread at a time; different roots by any threads.
 template <class T>
@@ -38,10 +40,7 @@ class root {
   constexpr root(std::nullptr_t) noexcept {}
   root(T* target) { set(target); }
   template <class U>
-    requires detail::pointer_to<U, T>
-  root(U* target) {
-    set(target);
-  }
+  requires detail::pointer_to<U, T> root(U* target) { set(target); }
   template <detail::pointer_to<T> U>
   root(const ptr<U>& target) {
     set(target.get());
@@ -85,9 +84,7 @@ class root {
   }
   operator T*() const noexcept { return get(); }
   explicit operator bool() const noexcept { return get() != nullptr; }
-  std::add_lvalue_reference_t<T> operator*() const noexcept
-    requires(!std::is_void_v<T>)
-  {
+  std::add_lvalue_reference_t<T> operator*() const noexcept requires(!std::is_void_v<T>) {
     return *get();
   }
   T* operator->() const noexcept { return get(); }
@@ -134,5 +131,7 @@ bool operator==(const root<T>& a, std::nullptr_t) noexcept {
 
 template <class T>
 struct std::hash<tricolor::gc::root<T>> {
-  std::size_t operator()(const tricolor::gc::root<T>& r) const noexcept { return std::hash<T*>{}(r.get()); }
+  std::size_t operator()(const tricolor::gc::root<T>& r) const noexcept {
+    return std::hash<T*>{}(r.get());
+  }
 };

@@ -10,12 +10,13 @@
 
 namespace tricolor::runtime {
 
-// Runs a full collection and returns when it is swept and the destructors and finalizers of what died are
-// queued for the finalizer thread. When a cycle is running, waits for it and runs another, so everything that
-// was unreachable at the call is found. Any thread; attaches it.
+// Runs a full collection and returns when it is swept and the destructors and finalizers of what
+// died are queued for the finalizer thread. When a cycle is running, waits for it and runs another,
+// so everything that was unreachable at the call is found. Any thread; attaches it.
 TRICOLOR_API void collect();
 
-// Waits until the finalizer thread has run what was queued before the call. Not from a finalizer or destructor.
+// Waits until the finalizer thread has run what was queued before the call. Not from a finalizer or
+// destructor.
 TRICOLOR_API void wait_for_finalizers();
 
 // One size class of MemStats.
@@ -25,43 +26,48 @@ struct SizeStats {
   std::uint64_t frees = 0;    // objects reclaimed so far
 };
 
-// Figures of the heap, named and defined as in Go's runtime.MemStats. Bytes and nanoseconds; counters are
-// cumulative since the process started.
+// Figures of the heap, named and defined as in Go's runtime.MemStats. Bytes and nanoseconds;
+// counters are cumulative since the process started.
 struct MemStats {
-  std::uint64_t alloc = 0;           // = heap_alloc
-  std::uint64_t total_alloc = 0;     // bytes ever allocated
-  std::uint64_t sys = 0;             // bytes obtained from the system, all kinds
-  std::uint64_t mallocs = 0;         // objects ever allocated
-  std::uint64_t frees = 0;           // objects ever reclaimed
-  std::uint64_t heap_alloc = 0;      // bytes of objects, reachable or not yet reclaimed
-  std::uint64_t heap_sys = 0;        // bytes of address space committed for the heap
-  std::uint64_t heap_idle = 0;       // bytes in free pages
-  std::uint64_t heap_inuse = 0;      // bytes in spans
-  std::uint64_t heap_released = 0;   // bytes of heap_idle that were returned to the system
-  std::uint64_t heap_objects = 0;    // = mallocs - frees
-  std::uint64_t stack_inuse = 0;     // bytes of the stacks scanned by the last cycle
-  std::uint64_t mspan_inuse = 0;     // bytes of span headers in use
-  std::uint64_t gc_sys = 0;          // bytes of bitmaps, tables and mark queues
-  std::uint64_t other_sys = 0;       // bytes of other runtime memory
-  std::uint64_t next_gc = 0;         // heap goal of the next cycle; 2^64 - 1 when there is none
-  std::uint64_t last_gc = 0;         // end of the last cycle, nanoseconds since 1970
-  std::uint64_t pause_total_ns = 0;  // summed longest handshakes of the cycles: no thread was held longer
-  std::array<std::uint64_t, 256> pause_ns{};   // the longest handshake of cycle n at [(n + 255) % 256]
+  std::uint64_t alloc = 0;          // = heap_alloc
+  std::uint64_t total_alloc = 0;    // bytes ever allocated
+  std::uint64_t sys = 0;            // bytes obtained from the system, all kinds
+  std::uint64_t mallocs = 0;        // objects ever allocated
+  std::uint64_t frees = 0;          // objects ever reclaimed
+  std::uint64_t heap_alloc = 0;     // bytes of objects, reachable or not yet reclaimed
+  std::uint64_t heap_sys = 0;       // bytes of address space committed for the heap
+  std::uint64_t heap_idle = 0;      // bytes in free pages
+  std::uint64_t heap_inuse = 0;     // bytes in spans
+  std::uint64_t heap_released = 0;  // bytes of heap_idle that were returned to the system
+  std::uint64_t heap_objects = 0;   // = mallocs - frees
+  std::uint64_t stack_inuse = 0;    // bytes of the stacks scanned by the last cycle
+  std::uint64_t mspan_inuse = 0;    // bytes of span headers in use
+  std::uint64_t gc_sys = 0;         // bytes of bitmaps, tables and mark queues
+  std::uint64_t other_sys = 0;      // bytes of other runtime memory
+  std::uint64_t next_gc = 0;        // heap goal of the next cycle; 2^64 - 1 when there is none
+  std::uint64_t last_gc = 0;        // end of the last cycle, nanoseconds since 1970
+  std::uint64_t pause_total_ns =
+      0;  // summed longest handshakes of the cycles: no thread was held longer
+  std::array<std::uint64_t, 256>
+      pause_ns{};  // the longest handshake of cycle n at [(n + 255) % 256]
   std::array<std::uint64_t, 256> pause_end{};  // nanoseconds since 1970
   std::uint32_t num_gc = 0;
   std::uint32_t num_forced_gc = 0;
-  double gc_cpu_fraction = 0;  // share of the available processor time since start that the collector used
+  double gc_cpu_fraction =
+      0;  // share of the available processor time since start that the collector used
   bool enable_gc = true;
   bool debug_gc = false;
   std::array<SizeStats, 73> by_size{};  // small objects; [0] is unused
 };
 
-// Fills `stats`. The counts are exact for what happened before the call on this thread and on threads that are
-// not allocating meanwhile. Any thread; attaches it. Takes some 10 us plus a little per thread.
+// Fills `stats`. The counts are exact for what happened before the call on this thread and on
+// threads that are not allocating meanwhile. Any thread; attaches it. Takes some 10 us plus a
+// little per thread.
 TRICOLOR_API void read_mem_stats(MemStats& stats);
 
-// Attaches the calling thread: from then on its stack holds roots. Needed only by a thread that receives raw
-// references without ever allocating, storing or using a root first. Idempotent. std::bad_alloc.
+// Attaches the calling thread: from then on its stack holds roots. Needed only by a thread that
+// receives raw references without ever allocating, storing or using a root first. Idempotent.
+// std::bad_alloc.
 TRICOLOR_API void attach_thread();
 
 // Attaches the thread for a scope; detaches at its end only if it was the one to attach.
@@ -76,8 +82,8 @@ class ThreadScope {
   bool attached_here_;
 };
 
-// Around a long blocking call: the thread promises not to touch collected objects until the scope ends, so a
-// collection neither waits for it nor signals it. Its references stay roots. Nests.
+// Around a long blocking call: the thread promises not to touch collected objects until the scope
+// ends, so a collection neither waits for it nor signals it. Its references stay roots. Nests.
 class BlockingScope {
  public:
   TRICOLOR_API BlockingScope() noexcept;
@@ -89,17 +95,19 @@ class BlockingScope {
   bool outermost_;
 };
 
-// A fiber's stack [lo, hi): all of it is scanned as roots by every cycle, whether the fiber runs or not, until it is
-// unregistered (with the same lo). std::invalid_argument for an empty or unaligned range. Any thread.
+// A fiber's stack [lo, hi): all of it is scanned as roots by every cycle, whether the fiber runs or
+// not, until it is unregistered (with the same lo). std::invalid_argument for an empty or unaligned
+// range. Any thread.
 TRICOLOR_API void register_stack(const void* lo, const void* hi);
 TRICOLOR_API void unregister_stack(const void* lo) noexcept;
 
 // Names a registered hook.
 using HookId = std::uint64_t;
 
-// Calls `hook` once at the start of every cycle, before marking, on the collector's thread. A hook may use
-// collected objects and must not start or wait for a collection. Any thread may register; the hook may still be
-// running when unregister_pre_mark_hook returns false, never when it returns true.
+// Calls `hook` once at the start of every cycle, before marking, on the collector's thread. A hook
+// may use collected objects and must not start or wait for a collection. Any thread may register;
+// the hook may still be running when unregister_pre_mark_hook returns false, never when it returns
+// true.
 TRICOLOR_API HookId register_pre_mark_hook(std::function<void()> hook);
 TRICOLOR_API bool unregister_pre_mark_hook(HookId id);
 inline bool unregister(HookId id) { return unregister_pre_mark_hook(id); }

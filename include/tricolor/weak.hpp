@@ -12,7 +12,8 @@ namespace tricolor::gc {
 namespace detail {
 
 struct WeakCell;
-// The cell of the object that `target` points into, counted; nullptr for nullptr. Attaches; std::bad_alloc.
+// The cell of the object that `target` points into, counted; nullptr for nullptr. Attaches;
+// std::bad_alloc.
 [[nodiscard]] TRICOLOR_API WeakCell* weak_cell_for(void* target, std::ptrdiff_t& offset);
 // The start of the object, nullptr once it is unreachable. Attaches.
 [[nodiscard]] TRICOLOR_API char* lock_weak(WeakCell* cell) noexcept;
@@ -21,8 +22,9 @@ TRICOLOR_API void release_weak(WeakCell* cell) noexcept;
 
 }  // namespace detail
 
-// Refers to an object without keeping it alive, from any memory. Cleared when the object becomes unreachable,
-// before its finalizer or destructor is queued. Interior pointers are remembered as given.
+// Refers to an object without keeping it alive, from any memory. Cleared when the object becomes
+// unreachable, before its finalizer or destructor is queued. Interior pointers are remembered as
+// given.
 //
 // Threads: one weak is used by one thread at a time; lock() may be called by any number of threads on copies.
 template <class T>
@@ -59,7 +61,8 @@ class weak {
     return *this;
   }
 
-  // The object, or nullptr once it has become unreachable. The result is a root while it lies on this stack.
+  // The object, or nullptr once it has become unreachable. The result is a root while it lies on
+  // this stack.
   [[nodiscard]] T* lock() const noexcept {
     if (cell_ == nullptr) return nullptr;
     char* const object = detail::lock_weak(cell_);
@@ -78,9 +81,12 @@ class weak {
   }
 
  private:
-  static void* erase(T* target) noexcept { return const_cast<void*>(static_cast<const volatile void*>(target)); }
+  static void* erase(T* target) noexcept {
+    return const_cast<void*>(static_cast<const volatile void*>(target));
+  }
 
-  std::ptrdiff_t offset_ = 0;  // from the start of the object; an address here would keep the object alive
+  std::ptrdiff_t offset_ =
+      0;  // from the start of the object; an address here would keep the object alive
   detail::WeakCell* cell_ = nullptr;
 };
 

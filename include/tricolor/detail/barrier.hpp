@@ -4,9 +4,10 @@
 //                           (compiler-only order)
 //                           if (self.marking) shade(target)
 //
-// Wherever a signal lands, either the test still lies ahead, or `target` is in a register or frame that the
-// handshake scans. What a store deletes needs no record: stacks stay grey and are scanned again at termination.
-// ARCHITECTURE.md ("Barrier and handshakes") has the argument, tests/model/ the exhaustive check.
+// Wherever a signal lands, either the test still lies ahead, or `target` is in a register or frame
+// that the handshake scans. What a store deletes needs no record: stacks stay grey and are scanned
+// again at termination. ARCHITECTURE.md ("Barrier and handshakes") has the argument, tests/model/
+// the exhaustive check.
 #pragma once
 
 #include <tricolor/detail/thread_local.hpp>
@@ -26,8 +27,8 @@ TRICOLOR_ALWAYS_INLINE void store_reference(T*& slot, T* target) noexcept {
 }
 
 #if TRICOLOR_CHECKS
-// Reports a gc::ptr constructed in memory that the collector does not trace (rule 2) and, for the rule-1 check,
-// remembers that the word at `slot` is a reference.
+// Reports a gc::ptr constructed in memory that the collector does not trace (rule 2) and, for the
+// rule-1 check, remembers that the word at `slot` is a reference.
 TRICOLOR_API void check_reference_slot(const void* slot, const char* type) noexcept;
 #endif
 

@@ -1,7 +1,8 @@
 // Compile-time configuration shared by the public headers and the library.
 //
-// TRICOLOR_CHECKS=1 (the checking build) turns on the checks of the reference rules; program and library must
-// agree on it, so it comes with the flags that pkg-config and CMake hand out, never from NDEBUG.
+// TRICOLOR_CHECKS=1 (the checking build) turns on the checks of the reference rules; program and
+// library must agree on it, so it comes with the flags that pkg-config and CMake hand out, never
+// from NDEBUG.
 #pragma once
 
 #define TRICOLOR_VERSION_MAJOR 0

@@ -1,11 +1,12 @@
-// How an object of type T lies in its cell: kind, size class and the hidden words at the end of the cell.
+// How an object of type T lies in its cell: kind, size class and the hidden words at the end of the
+// cell.
 //
 //   scan, leaf         [ object ........................ ]      arrays: [ elements .. | count ]
 //   destructor         [ object ............. | TypeInfo ]      arrays: [ elements .. | count | TypeInfo ]
 //
-// The hidden words are the last words of the cell, so a pointer one past the last element of an array still
-// points into its own cell. A TypeInfo word of zero means that there is nothing to destroy (not yet
-// constructed, or destroyed already).
+// The hidden words are the last words of the cell, so a pointer one past the last element of an
+// array still points into its own cell. A TypeInfo word of zero means that there is nothing to
+// destroy (not yet constructed, or destroyed already).
 #pragma once
 
 #include <cstddef>
@@ -18,13 +19,14 @@
 
 namespace tricolor::gc {
 
-// Whether objects of type T hold no reference, so that they are never scanned: arithmetic types, enumerations,
-// arrays of them, and trivially copyable classes whose alignment is too small for a reference anywhere inside.
-// Specialise it as std::true_type for a type of your own that holds no gc::ptr, gc::atomic or gc:: container.
+// Whether objects of type T hold no reference, so that they are never scanned: arithmetic types,
+// enumerations, arrays of them, and trivially copyable classes whose alignment is too small for a
+// reference anywhere inside. Specialise it as std::true_type for a type of your own that holds no
+// gc::ptr, gc::atomic or gc:: container.
 template <class T>
-struct is_leaf
-    : std::bool_constant<std::is_arithmetic_v<T> || std::is_enum_v<T> ||
-                         (std::is_class_v<T> && std::is_trivially_copyable_v<T> && alignof(T) < alignof(void*))> {};
+struct is_leaf : std::bool_constant<std::is_arithmetic_v<T> || std::is_enum_v<T> ||
+                                    (std::is_class_v<T> && std::is_trivially_copyable_v<T> &&
+                                     alignof(T) < alignof(void*))> {};
 template <class T>
 struct is_leaf<const T> : is_leaf<T> {};
 template <class T, std::size_t N>
@@ -73,8 +75,8 @@ constexpr std::size_t array_extra(Kind kind) noexcept {
   return kind == Kind::kDestructor ? 2 * kWord : kWord;
 }
 
-// The cell size to ask for, so that the object lies aligned: a cell of a span is aligned to every power of two
-// that divides its size, and spans to a page.
+// The cell size to ask for, so that the object lies aligned: a cell of a span is aligned to every
+// power of two that divides its size, and spans to a page.
 constexpr std::size_t aligned_cell_size(std::size_t size, std::size_t alignment) noexcept {
   if (alignment <= kGranule) return size;
   if (size > kMaxSmallSize) return size;
@@ -84,8 +86,8 @@ constexpr std::size_t aligned_cell_size(std::size_t size, std::size_t alignment)
   return kMaxSmallSize + 1;
 }
 
-// Bytes that a cell of a small object, or the span of a large one, offers for a request of `size` bytes; the
-// hidden words are its last ones.
+// Bytes that a cell of a small object, or the span of a large one, offers for a request of `size`
+// bytes; the hidden words are its last ones.
 constexpr std::size_t cell_size_for(std::size_t size) noexcept {
   if (size <= kMaxSmallSize) return class_size(size_class_of(size));
   return (size + kGranule - 1) / kGranule * kGranule;
@@ -95,7 +97,8 @@ inline void*& hidden_word(void* cell, std::size_t cell_size, unsigned from_end) 
   return *reinterpret_cast<void**>(static_cast<char*>(cell) + cell_size - from_end * kWord);
 }
 
-// Clears a fresh cell and keeps the compiler from treating the zeroes as dead stores before a constructor.
+// Clears a fresh cell and keeps the compiler from treating the zeroes as dead stores before a
+// constructor.
 template <std::size_t Size>
 TRICOLOR_ALWAYS_INLINE void zero_cell(void* cell) noexcept {
   __builtin_memset(__builtin_assume_aligned(cell, kGranule), 0, Size);

@@ -1,9 +1,10 @@
 // Size classes: the cell sizes that small objects are rounded up to.
 //
-// Multiples of 16 bytes up to 128, then eight steps per doubling up to 32 KiB, so that rounding up wastes at
-// most one ninth of a cell above 128 bytes. A span holds cells of one class; it is as many 8 KiB pages long as
-// keep the tail that no cell fits into below 1/32. Everything here is constexpr: `make<T>` folds its class at
-// compile time. Class 0 means "no small object" (a free page); kLargeClass is a span of one large object.
+// Multiples of 16 bytes up to 128, then eight steps per doubling up to 32 KiB, so that rounding up
+// wastes at most one ninth of a cell above 128 bytes. A span holds cells of one class; it is as
+// many 8 KiB pages long as keep the tail that no cell fits into below 1/32. Everything here is
+// constexpr: `make<T>` folds its class at compile time. Class 0 means "no small object" (a free
+// page); kLargeClass is a span of one large object.
 #pragma once
 
 #include <array>
@@ -72,7 +73,8 @@ constexpr std::size_t class_size(unsigned cls) noexcept { return kSizeClasses[cl
 static_assert(size_class_of(kMaxSmallSize) == kSmallClasses);
 static_assert(class_size(kSmallClasses) == kMaxSmallSize);
 
-// How the cells of a span are treated; part of the span's identity, so one test decides for a whole span.
+// How the cells of a span are treated; part of the span's identity, so one test decides for a whole
+// span.
 enum class Kind : std::uint8_t {
   kScan,        // scanned word by word; nothing happens at death
   kLeaf,        // holds no references: never scanned

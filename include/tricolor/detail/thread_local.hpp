@@ -1,8 +1,10 @@
-// What the inlined paths know of the calling thread: the cells it may allocate from and whether its barrier is on.
+// What the inlined paths know of the calling thread: the cells it may allocate from and whether its
+// barrier is on.
 //
-// Only the owning thread touches its CacheEntry fields, except the collector, which reads `free` of a thread
-// that is blocked or has answered a handshake; a signal may interrupt the owner anywhere. All accesses are
-// therefore single word moves (relaxed atomics), never read-modify-write instructions.
+// Only the owning thread touches its CacheEntry fields, except the collector, which reads `free` of
+// a thread that is blocked or has answered a handshake; a signal may interrupt the owner anywhere.
+// All accesses are therefore single word moves (relaxed atomics), never read-modify-write
+// instructions.
 #pragma once
 
 #include <cstddef>
@@ -17,23 +19,29 @@ class Thread;
 
 namespace tricolor::gc::detail {
 
-// Up to 64 cells of one span that only this thread may hand out. Bit i of `free`: the cell at base + i * size.
+// Up to 64 cells of one span that only this thread may hand out. Bit i of `free`: the cell at base
+// + i * size.
 struct CacheEntry {
   std::uint64_t free;
   char* base;
 };
 
 struct ThreadLocal {
-  CacheEntry* cache;        // kCacheEntries of them; a table without free cells until the thread is attached
+  CacheEntry*
+      cache;  // kCacheEntries of them; a table without free cells until the thread is attached
   runtime::Thread* thread;  // nullptr until attached
-  bool marking;             // the write barrier records stores; written in a handshake of this thread
+  // The barrier must look closer: a cycle marks, or the thread is not attached yet. Written in a
+  // handshake of this thread, by itself or by the collector while it is blocked.
+  bool marking;
 };
 
 // initial-exec: one load through the thread register, in the shared library too.
-extern TRICOLOR_API constinit thread_local ThreadLocal tls __attribute__((tls_model("initial-exec")));
+extern TRICOLOR_API constinit thread_local ThreadLocal tls
+    __attribute__((tls_model("initial-exec")));
 
-// Single-word accesses that a signal or the collector may observe half way through a sequence. Volatile keeps
-// their order among themselves, which is all a signal needs; ThreadSanitizer is shown the atomics.
+// Single-word accesses that a signal or the collector may observe half way through a sequence.
+// Volatile keeps their order among themselves, which is all a signal needs; ThreadSanitizer is
+// shown the atomics.
 template <class T>
 TRICOLOR_ALWAYS_INLINE T load_word(const T& word) noexcept {
 #if TRICOLOR_TSAN
@@ -52,15 +60,17 @@ TRICOLOR_ALWAYS_INLINE void store_word(T& word, T value) noexcept {
 #endif
 }
 
-// Slow paths. Each enters the runtime, may answer a pending handshake on its way out and may attach the thread.
-[[nodiscard]] TRICOLOR_API void* allocate_slow(unsigned cache_index);             // zeroed by the caller
-[[nodiscard]] TRICOLOR_API void* allocate_large(std::size_t size, Kind kind);     // zeroed
-TRICOLOR_API void shade_slow(void* target) noexcept;                              // nullptr allowed
+// Slow paths. Each enters the runtime, may answer a pending handshake on its way out and may attach
+// the thread.
+[[nodiscard]] TRICOLOR_API void* allocate_slow(unsigned cache_index);  // zeroed by the caller
+[[nodiscard]] TRICOLOR_API void* allocate_large(std::size_t size, Kind kind);  // zeroed
+TRICOLOR_API void shade_slow(void* target) noexcept;                           // nullptr allowed
 TRICOLOR_API void attach_slow();
 
-// One cell of `Size` bytes (a class size), uninitialised. [alloc.address-first] The address is complete in a
-// register before `free` gives the cell up: a signal then sees the cell as still free (and pre-marks it), or
-// finds its address when it scans the registers. The asm keeps the compiler from sinking the addition.
+// One cell of `Size` bytes (a class size), uninitialised. [alloc.address-first] The address is
+// complete in a register before `free` gives the cell up: a signal then sees the cell as still free
+// (and pre-marks it), or finds its address when it scans the registers. The asm keeps the compiler
+// from sinking the addition.
 template <unsigned Index, std::size_t Size>
 TRICOLOR_ALWAYS_INLINE void* allocate_cell() {
   CacheEntry& entry = tls.cache[Index];

@@ -1,0 +1,175 @@
+// The functions of the public interface that only pass a request on.
+
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+
+#include "gc/collector.h"
+#include "gc/finalizer_thread.h"
+#include "gc/limits.h"
+#include "gc/pacing.h"
+#include "gc/stacks.h"
+#include "gc/stats.h"
+#include "runtime/base/check.h"
+#include "runtime/heap/allocate.h"
+#include "runtime/heap/collector_hooks.h"
+#include "runtime/heap/heap_map.h"
+#include "runtime/heap/spans.h"
+#include "runtime/thread.h"
+
+#include <tricolor/debug.hpp>
+#include <tricolor/detail/layout.hpp>
+#include <tricolor/make.hpp>
+#include <tricolor/runtime.hpp>
+
+namespace tricolor::runtime {
+
+void collect() { gc::g_collector.collect(); }
+
+void wait_for_finalizers() {
+  Thread::attached();
+  if (gc::finalizer_thread().on_this_thread()) {
+    throw std::logic_error(
+        "runtime::wait_for_finalizers: called from a finalizer, which it would wait for");
+  }
+  gc::finalizer_thread().wait_until_idle();
+}
+
+void read_mem_stats(MemStats& stats) { gc::fill_mem_stats(stats); }
+
+void attach_thread() { Thread::attached(); }
+
+ThreadScope::ThreadScope() : attached_here_(Thread::current() == nullptr) { Thread::attached(); }
+
+ThreadScope::~ThreadScope() {
+  if (!attached_here_) return;
+  if (Thread* const thread = Thread::current()) thread->detach();
+}
+
+BlockingScope::BlockingScope() noexcept : outermost_(Thread::current() != nullptr) {
+  if (outermost_) Thread::current()->enter_blocked();
+}
+
+BlockingScope::~BlockingScope() {
+  if (outermost_) Thread::current()->leave_blocked();
+}
+
+void register_stack(const void* lo, const void* hi) {
+  if (lo == nullptr || lo >= hi || reinterpret_cast<uintptr_t>(lo) % sizeof(void*) != 0 ||
+      reinterpret_cast<uintptr_t>(hi) % sizeof(void*) != 0) {
+    throw std::invalid_argument(
+        "runtime::register_stack: [lo, hi) must be a non-empty range of whole words");
+  }
+  const RuntimeScope scope(Thread::attached());
+  gc::add_fiber_stack(static_cast<const char*>(lo), static_cast<const char*>(hi));
+}
+
+void unregister_stack(const void* lo) noexcept {
+  const RuntimeScope scope(Thread::attached());
+  gc::remove_fiber_stack(static_cast<const char*>(lo));
+}
+
+HookId register_pre_mark_hook(std::function<void()> hook) {
+  if (!hook) throw std::invalid_argument("runtime::register_pre_mark_hook: an empty function");
+  const RuntimeScope scope(Thread::attached());
+  return gc::g_collector.hooks().add(std::move(hook));
+}
+
+bool unregister_pre_mark_hook(HookId id) {
+  const RuntimeScope scope(Thread::attached());
+  return gc::g_collector.hooks().remove(id);
+}
+
+void charge_large_allocation(Thread& thread, const Span& span) noexcept {
+  gc::count_large(span.cell_size);
+  charge_allocation(thread, span.cell_size, span.kind);
+}
+
+}  // namespace tricolor::runtime
+
+namespace tricolor::debug {
+
+using runtime::RuntimeScope;
+using runtime::Thread;
+
+int set_gc_percent(int percent) {
+  const RuntimeScope scope(Thread::attached());
+  return gc::g_pacing.set_gc_percent(percent);
+}
+
+std::int64_t set_memory_limit(std::int64_t bytes) {
+  const RuntimeScope scope(Thread::attached());
+  return gc::g_pacing.set_memory_limit(bytes);
+}
+
+std::size_t set_max_heap(std::size_t bytes) { return gc::set_max_heap(bytes); }
+
+void free_os_memory() {
+  gc::g_collector.collect();
+  const RuntimeScope scope(Thread::attached());
+  gc::return_free_pages();
+}
+
+}  // namespace tricolor::debug
+
+namespace tricolor::gc::detail {
+
+using runtime::Cell;
+using runtime::g_heap;
+using runtime::Thread;
+
+void* allocate_array(std::size_t count, std::size_t element_size, std::size_t alignment, Kind kind,
+                     std::size_t& cell_size) {
+  std::size_t bytes = 0;
+  if (__builtin_mul_overflow(count, element_size, &bytes) ||
+      __builtin_add_overflow(bytes, array_extra(kind) + kPageSize, &bytes)) {
+    throw std::bad_array_new_length();
+  }
+  bytes = (bytes - kPageSize + kWord - 1) / kWord * kWord;
+  bytes = aligned_cell_size(bytes, alignment);
+  cell_size = cell_size_for(bytes);
+  void* cell;
+  if (cell_size <= kMaxSmallSize) {
+    const unsigned index = cache_index(kind, size_class_of(bytes));
+    CacheEntry& entry = tls.cache[index];
+    const std::uint64_t free = load_word(entry.free);
+    if (free == 0) {
+      cell = allocate_slow(index);
+    } else {
+      char* taken =
+          load_word(entry.base) + static_cast<std::size_t>(__builtin_ctzll(free)) * cell_size;
+      asm volatile("" : "+r"(taken));  // [alloc.address-first]
+      store_word(entry.free, free & (free - 1));
+      cell = taken;
+    }
+    std::memset(cell, 0, cell_size);
+  } else {
+    cell = allocate_large(cell_size, kind);
+  }
+  const unsigned at = kind == Kind::kDestructor ? 2 : 1;
+  store_word(hidden_word(cell, cell_size, at),
+             reinterpret_cast<void*>(count));  // NOLINT(performance-no-int-to-ptr)
+  return cell;
+}
+
+std::size_t array_size_of(const void* array) noexcept {
+  if (array == nullptr) return 0;
+  const Cell cell = g_heap.find_allocated(array);
+  if (!cell || g_heap.cell_address(cell) != array) {
+    runtime::fatal("gc::array_size(%p): not the address of a collected array", array);
+  }
+  const unsigned at = cell.span->kind == Kind::kDestructor ? 2 : 1;
+  return reinterpret_cast<std::size_t>(
+      load_word(hidden_word(const_cast<void*>(array), cell.span->cell_size, at)));
+}
+
+bool is_live_object(const void* address) noexcept {
+  if (Thread::current() == nullptr && g_heap.base() == nullptr) return false;
+  Thread& thread = Thread::attached();
+  const runtime::RuntimeScope scope(thread);
+  const Cell cell = g_heap.find_allocated(address);
+  return cell && !runtime::is_unused(cell);
+}
+
+}  // namespace tricolor::gc::detail

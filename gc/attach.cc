@@ -1,0 +1,97 @@
+// What the collector does as the library starts, as threads come and go, and when memory runs out.
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "gc/barrier.h"
+#include "gc/collector.h"
+#include "gc/finalizer_thread.h"
+#include "gc/fork.h"
+#include "gc/options.h"
+#include "gc/pacing.h"
+#include "gc/phase.h"
+#include "gc/roots.h"
+#include "gc/signal_request.h"
+#include "gc/sweep.h"
+#include "gc/thread_data.h"
+#include "gc/workers.h"
+#include "runtime/heap/collector_hooks.h"
+#include "runtime/heap/spans.h"
+#include "runtime/os/os.h"
+#include "runtime/thread.h"
+
+namespace tricolor::gc {
+
+namespace {
+runtime::Options* g_options = nullptr;
+pthread_once_t g_start_once = PTHREAD_ONCE_INIT;
+
+void start_threads() {
+  g_workers.start(std::max(1u, runtime::os::cpu_count()));
+  g_collector.start();
+}
+}  // namespace
+
+const runtime::Options& options() noexcept { return *g_options; }
+
+}  // namespace tricolor::gc
+
+namespace tricolor::runtime {
+
+using gc::g_collector;
+using gc::g_cycle;
+using gc::ThreadData;
+
+void init_collector() {
+  gc::g_options = new Options(options_from_environment());
+  gc::g_sweeper.set_clobber(gc::options().clobberfree);
+  gc::g_pacing.init();
+  gc::install_fork_handlers();
+  std::atexit([] { gc::finalizer_thread().stop_beginning(); });
+  if (gc::options().gcsignal != 0) gc::install_collect_signal(gc::options().gcsignal);
+}
+
+void start_collector_threads() noexcept { pthread_once(&gc::g_start_once, gc::start_threads); }
+
+void thread_attached(Thread& thread) {
+  if (thread.data == nullptr) thread.data = new ThreadData;
+  ThreadData& data = *thread.data;
+  data.allocates_black = g_cycle.allocate_black;
+  data.black_generation = g_cycle.sweep_generation.load(std::memory_order_relaxed);
+  data.marked_bytes = 0;
+  data.newborn_bytes = 0;
+  data.assist_debt = 0;
+  data.scanned_stack_bytes = 0;
+  gc::detail::store_word(thread.local->marking, g_cycle.barriers_on);
+}
+
+void thread_detached(Thread& thread) noexcept {
+  ThreadData& data = *thread.data;
+  gc::flush_buffer(data);
+  gc::g_pacing.flush(data);
+  gc::g_roots.flush(data);
+  g_collector.add_marked(data);
+  fold_statistics(thread);
+  data.allocates_black = false;
+}
+
+bool allocates_black(const Thread& thread, uint32_t generation) noexcept {
+  return thread.data->allocates_black && thread.data->black_generation == generation;
+}
+
+bool zero_early() noexcept { return gc::options().gccheckmark; }
+
+bool collect_for_memory(Thread&, unsigned attempt) noexcept {
+  if (attempt >= 2 || g_collector.on_this_thread()) return false;
+  const int64_t start = os::now_ns();
+  g_collector.collect();
+  // The memory of objects with a destructor is free only when it has run.
+  if (attempt == 1 && !gc::finalizer_thread().on_this_thread())
+    gc::finalizer_thread().wait_until_idle();
+  g_collector.count_stall(os::now_ns() - start);
+  return true;
+}
+
+}  // namespace tricolor::runtime

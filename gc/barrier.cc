@@ -1,0 +1,63 @@
+#include "gc/barrier.h"
+
+#include "gc/phase.h"
+#include "gc/worklist.h"
+#include "runtime/base/check.h"
+
+#include <tricolor/detail/barrier.hpp>
+
+namespace tricolor::gc {
+
+using runtime::Cell;
+using runtime::g_heap;
+using runtime::Kind;
+using runtime::Thread;
+
+namespace {
+
+void shade_cell(Thread& thread, Cell cell) noexcept {
+  if (g_heap.is_marked(cell)) return;
+  ThreadData& data = *thread.data;
+  if (cell.span->kind != Kind::kLeaf) {
+    uint32_t n = data.buffered.load(std::memory_order_relaxed);
+    if (n == ThreadData::kBufferCapacity) {
+      flush_buffer(data);
+      n = 0;
+    }
+    data.buffer[n] = reinterpret_cast<uintptr_t>(g_heap.cell_address(cell));
+    data.buffered.store(n + 1, std::memory_order_release);  // [buffer.push-first]
+  }
+  if (g_heap.try_mark(cell)) data.marked_bytes += static_cast<int64_t>(cell.span->cell_size);
+}
+
+}  // namespace
+
+void flush_buffer(ThreadData& data) noexcept {
+  const uint32_t n = data.buffered.load(std::memory_order_relaxed);
+  if (n == 0) return;
+  g_worklist.put_items(data.buffer.data(), n);
+  data.buffered.store(0, std::memory_order_release);  // [buffer.flush]
+}
+
+void shade_address(Thread& thread, const void* address) noexcept {
+  if (const Cell cell = g_heap.find(address)) shade_cell(thread, cell);
+}
+
+void shade_candidate(Thread& thread, uintptr_t word) noexcept {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a word of a stack that may be an address
+  if (const Cell cell = g_heap.find_allocated(reinterpret_cast<const void*>(word)))
+    shade_cell(thread, cell);
+}
+
+namespace detail {
+
+void shade_slow(void* target) noexcept {
+  if (target == nullptr) return;
+  Thread& thread = Thread::attached();
+  const runtime::RuntimeScope scope(thread);
+  if (!load_word(tls.marking)) return;
+  shade_address(thread, target);
+}
+
+}  // namespace detail
+}  // namespace tricolor::gc

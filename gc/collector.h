@@ -1,0 +1,141 @@
+#pragma once
+
+// Collector: the thread that runs cycles, and how others ask it for one.
+//
+// [collector.full]    collect() waits for a cycle that began after the call, so that everything unreachable then is
+//                     found.
+// [collector.order]   a cycle begins only when the one before is swept.
+// Threads: trigger(), collect(), stress(): any. The cycle itself: the collector's thread, which is attached, because
+// pre-mark hooks use collected objects.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "gc/hooks.h"
+#include "gc/marker.h"
+#include "runtime/base/lock.h"
+#include "runtime/thread.h"
+#include "runtime/trace_log.h"
+
+namespace tricolor::gc {
+
+class Collector {
+ public:
+  // Starts the thread; once, after init.
+  void start();
+
+  // A cycle is due. Cheap when one has been asked for already; callable in runtime sections and
+  // handlers.
+  void trigger() noexcept;
+
+  // A forced cycle, as soon as may be; returns at once. Callable in a signal handler.
+  void request_without_waiting() noexcept;
+
+  // A full collection; the caller counts as blocked meanwhile.
+  void collect();
+
+  // GODEBUG=gcstress=N: a cycle every N-th slow path of a thread.
+  void stress(runtime::Thread& thread) noexcept;
+
+  bool on_this_thread() const noexcept;
+  Hooks& hooks() noexcept { return hooks_; }
+
+  // What the cycles so far came to; read under history_lock().
+  struct History {
+    uint32_t cycles = 0;
+    uint32_t forced = 0;
+    int64_t last_end_wall_ns = 0;
+    int64_t pause_total_ns = 0;
+    std::array<uint64_t, 256> pause_ns{};
+    std::array<uint64_t, 256> pause_end{};
+    int64_t collector_cpu_ns = 0;
+    int64_t stack_bytes = 0;
+  };
+  runtime::Lock& history_lock() noexcept { return history_lock_; }
+  const History& history() const noexcept { return history_; }
+  double cpu_fraction() noexcept;
+
+  // An allocation had to wait for a collection.
+  void count_stall(int64_t ns) noexcept;
+
+  // What a thread has marked and allocated in the running cycle: at H4, or as it leaves.
+  void add_marked(const ThreadData& data) noexcept;
+
+  // Around fork(): waits until no cycle runs; the child starts a new thread.
+  void hold_for_fork() noexcept;
+  void resume_after_fork(bool child);
+
+ private:
+  struct Timeline {
+    int64_t start = 0;
+    int64_t marking = 0;
+    int64_t terminating = 0;
+    int64_t end = 0;
+    int64_t enter_cpu = 0;
+    int64_t terminate_cpu = 0;
+    int64_t hooks = 0;
+    int64_t longest_handshake = 0;
+    int64_t handshakes = 0;
+  };
+
+  void main_loop();
+  bool wait_for_work() noexcept;
+  void idle_work() noexcept;
+  void run_cycle(bool forced);
+  void enter();
+  void mark_roots(Marker& marker);
+  void mark();
+  void help_mark(Marker& marker, int64_t work);
+  bool terminate();
+  void rescan_marked_objects(Marker& marker);
+  void clear();
+  void leave();
+  void finish_cycle(bool forced);
+  void print_traces(const runtime::CycleTrace& trace) const;
+  void note_handshakes() noexcept;
+
+  Hooks hooks_;
+
+  // Cycles asked for and done, by number; guarded by lock_.
+  runtime::Lock lock_{runtime::LockRank::cycle};
+  uint64_t begun_ = 0;
+  uint64_t wanted_ = 0;  // the last cycle that somebody waits for
+  bool held_ = false;    // fork() is under way
+  // Stored under lock_ (release), waited for (acquire).
+  std::atomic<uint64_t> finished_{0};
+  std::atomic<bool> requested_{false};
+  // Set by trigger(), taken by the thread: a hint, the figures decide.
+  std::atomic<bool> triggered_{false};
+  // Changes when there is something to do, or a cycle has ended; slept on by the collector and by
+  // waiters.
+  std::atomic<uint32_t> wake_{0};
+  std::atomic<uint32_t> done_{0};
+
+  runtime::Thread* self_ = nullptr;  // the collector's record; constant once started
+
+  // The collector's own.
+  bool forced_ = false;
+  Timeline time_;
+  uint64_t round_arrivals_ = 0;
+  int64_t heap_at_start_ = 0;
+  int64_t heap_at_end_ = 0;
+  int64_t cycle_goal_ = 0;
+  int64_t stack_bytes_ = 0;
+  int64_t root_bytes_ = 0;
+  int64_t pages_swept_ = 0;
+
+  // Marked and newborn bytes of all threads in this cycle: added to in handshakes and departures
+  // (relaxed), read by the collector after them.
+  std::atomic<int64_t> threads_marked_{0};
+
+  std::atomic<int64_t> stalls_{0};
+  std::atomic<int64_t> longest_stall_ns_{0};
+
+  runtime::Lock history_lock_{runtime::LockRank::trace_log};
+  History history_;  // guarded by history_lock_
+};
+
+extern Collector& g_collector;
+
+}  // namespace tricolor::gc

@@ -1,0 +1,241 @@
+// One cycle, step by step; see gc/phase.h for the phases and ARCHITECTURE.md for why each step may
+// be taken.
+
+#include <algorithm>
+#include <mutex>
+
+#include "gc/barrier.h"
+#include "gc/collector.h"
+#include "gc/finalizer_thread.h"
+#include "gc/options.h"
+#include "gc/pacing.h"
+#include "gc/phase.h"
+#include "gc/roots.h"
+#include "gc/specials.h"
+#include "gc/stacks.h"
+#include "gc/sweep.h"
+#include "gc/verify.h"
+#include "gc/workers.h"
+#include "gc/worklist.h"
+#include "runtime/base/check.h"
+#include "runtime/handshake.h"
+#include "runtime/heap/allocate.h"
+#include "runtime/heap/spans.h"
+#include "runtime/os/os.h"
+
+namespace tricolor::gc {
+
+using runtime::g_handshake;
+using runtime::g_threads;
+using runtime::StackView;
+using runtime::Thread;
+namespace os = runtime::os;
+
+namespace {
+
+constexpr int64_t kCollectorShare =
+    512 << 10;  // scan work that is done before workers are worth waking
+constexpr int64_t kMarkSliceWork = 256 << 10;
+constexpr int64_t kMarkWaitNs = 500'000;
+
+// H1: the barrier is on.
+void switch_barrier_on(Thread& thread, StackView) noexcept {
+  thread.data->marked_bytes = 0;
+  thread.data->newborn_bytes = 0;
+  thread.data->assist_debt = 0;
+  detail::store_word(thread.local->marking, true);
+}
+
+// H2: from here on the thread allocates black ([alloc.black]); its stack is scanned a first time.
+void go_black(Thread& thread, StackView stack) noexcept {
+  ThreadData& data = *thread.data;
+  data.black_generation = g_cycle.sweep_generation.load(std::memory_order_relaxed);
+  data.allocates_black = true;
+  runtime::mark_unused_cells(thread);
+  scan_thread_stack(thread, stack);
+  flush_buffer(data);
+}
+
+// H3: what the stack holds by now, and what the barrier has gathered.
+void report(Thread& thread, StackView stack) noexcept {
+  scan_thread_stack(thread, stack);
+  flush_buffer(*thread.data);
+}
+
+// H4: the barrier is off. The buffer is empty: everything reachable was marked before.
+void switch_barrier_off(Thread& thread, StackView) noexcept {
+  ThreadData& data = *thread.data;
+  flush_buffer(data);
+  g_collector.add_marked(data);
+  data.assist_debt = 0;
+  detail::store_word(thread.local->marking, false);
+}
+
+// Changes what newly attached threads start with.
+template <class Change>
+void with_threads_locked(Change change) noexcept {
+  runtime::lock_threads(Thread::current());
+  change();
+  g_threads.lock().unlock();
+}
+
+}  // namespace
+
+void Collector::note_handshakes() noexcept {
+  const runtime::Handshake::Times times = g_handshake.take_times();
+  time_.longest_handshake = std::max(time_.longest_handshake, times.longest_ns);
+  time_.handshakes += times.answers;
+}
+
+void Collector::run_cycle(bool forced) {
+  forced_ = forced;
+  time_ = {};
+  time_.start = os::now_ns();
+  g_sweeper.sweep_all();  // [sweep.finished]
+  hooks_.run();
+  time_.hooks = os::now_ns() - time_.start;
+  enter();
+  mark();
+  clear();
+  leave();
+  finish_cycle(forced);
+}
+
+void Collector::enter() {
+  heap_at_start_ = g_pacing.heap_live();
+  g_workers.reset();
+  threads_marked_.store(0, std::memory_order_relaxed);
+  g_cycle.phase.store(Phase::kEnter, std::memory_order_release);
+  {
+    const std::lock_guard guard(specials().gate_lock());
+    specials().set_gate_open(true);
+  }
+  with_threads_locked([] { g_cycle.barriers_on = true; });
+  g_handshake.run(switch_barrier_on);
+  with_threads_locked([] { g_cycle.allocate_black = true; });
+  g_handshake.run(go_black);
+  time_.marking = os::now_ns();
+  time_.enter_cpu = os::thread_cpu_ns();
+  note_handshakes();
+}
+
+void Collector::mark_roots(Marker& marker) {
+  root_bytes_ = static_cast<int64_t>(
+      g_roots.for_each_target([&](void* target) { marker.mark_address(target); }));
+  finalizer_thread().for_each_root([&](char* object) { marker.mark_address(object); });
+  if (!specials().empty()) {
+    specials().for_each_finalizable([&](char* object) { marker.scan_contents(object); });
+  }
+}
+
+void Collector::help_mark(Marker& marker, int64_t work) {
+  marker.drain(work);
+  g_workers.add(marker.take_counts(), true);
+}
+
+void Collector::mark() {
+  g_cycle.phase.store(Phase::kMark, std::memory_order_release);
+  const int64_t cpu = os::thread_cpu_ns();
+  g_pacing.start_cycle(stack_bytes_, root_bytes_, forced_);
+  cycle_goal_ = g_pacing.goal();
+  {
+    Marker marker;
+    mark_roots(marker);
+    help_mark(marker, kCollectorShare);
+  }
+  if (options().gcpacertrace) {
+    const std::lock_guard guard(g_pacing.lock());
+    runtime::write_line(runtime::format_pacer_start(g_pacing.pacer().start_trace()));
+  }
+  for (;;) {
+    const uint32_t seen = g_worklist.wake_word();
+    if (forced_) {
+      // Whoever asked is waiting: its processor is ours.
+      Marker marker;
+      help_mark(marker, kMarkSliceWork);
+    }
+    g_pacing.revise();
+    if (!g_worklist.quiescent()) {
+      if (!forced_ || g_worklist.looks_empty()) {
+        const runtime::BlockedWait wait(self_);
+        g_worklist.wait_for_arrival(seen, kMarkWaitNs);
+      }
+      continue;
+    }
+    if (g_worklist.take_overflowed()) {
+      Marker marker;
+      rescan_marked_objects(marker);
+      continue;
+    }
+    if (terminate()) break;
+  }
+  g_workers.add_cpu(os::thread_cpu_ns() - cpu);
+}
+
+// A termination round: H3, and the look at everything afterwards that makes its answers count. True
+// if the round was clean; the weak gate is then closed.
+bool Collector::terminate() {
+  time_.terminating = os::now_ns();
+  time_.terminate_cpu = os::thread_cpu_ns();
+  const uint64_t arrivals = g_worklist.arrivals();
+  const bool stopped = any_fiber_stacks();
+  if (stopped) {
+    g_handshake.stop(report);  // [stacks.fibers]
+    scan_fiber_stacks(*self_);
+    flush_buffer(*self_->data);
+  } else {
+    g_handshake.run(report);
+  }
+  bool clean = true;
+  {
+    const std::lock_guard gate(specials().gate_lock());
+    if (!stopped) runtime::lock_threads(nullptr);
+    stack_bytes_ = 0;
+    for (Thread* t = g_threads.first(); t != nullptr; t = t->next) {
+      clean = clean && t->data->buffered.load(std::memory_order_acquire) == 0;
+      stack_bytes_ += t->data->scanned_stack_bytes;
+    }
+    if (!stopped) g_threads.lock().unlock();
+    // Buffers first, then the queue: what leaves a buffer arrives before the buffer is emptied.
+    clean = clean && g_worklist.quiescent() && g_worklist.arrivals() == arrivals;
+    if (clean) {
+      specials().set_gate_open(false);
+      g_cycle.phase.store(Phase::kClear, std::memory_order_release);
+    }
+  }
+  if (stopped) g_handshake.resume();
+  note_handshakes();
+  return clean;
+}
+
+// [worklist.overflow] Some marked objects may never have been scanned: scans every one.
+void Collector::rescan_marked_objects(Marker& marker) {
+  std::vector<runtime::Span*> spans;
+  runtime::g_spans.for_each([&](runtime::Span& span) {
+    if (span.kind != runtime::Kind::kLeaf) spans.push_back(&span);
+  });
+  for (runtime::Span* const span : spans) {
+    for (uint32_t i = 0; i < span->cells; ++i) {
+      const runtime::Cell cell{span, i};
+      if (!runtime::g_heap.is_marked(cell)) continue;
+      marker.scan_contents(runtime::g_heap.cell_address(cell));
+      help_mark(marker, INT64_MAX);
+    }
+  }
+}
+
+void Collector::clear() {
+  heap_at_end_ = g_pacing.heap_live();
+  if (!specials().empty()) specials().process_dead();
+  if (options().gccheckmark || options().findlost) verify_marks(*self_);
+}
+
+void Collector::leave() {
+  g_cycle.phase.store(Phase::kLeave, std::memory_order_release);
+  with_threads_locked([] { g_cycle.barriers_on = false; });
+  g_handshake.run(switch_barrier_off);
+  time_.end = os::now_ns();
+  note_handshakes();
+}
+
+}  // namespace tricolor::gc

@@ -1,0 +1,102 @@
+#include "gc/destroy.h"
+
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "gc/finalizer_thread.h"
+#include "gc/options.h"
+#include "gc/specials.h"
+#include "gc/sweep.h"
+#include "runtime/base/check.h"
+#include "runtime/heap/allocate.h"
+#include "runtime/heap/central.h"
+#include "runtime/heap/heap_map.h"
+#include "runtime/heap/spans.h"
+
+#include <tricolor/detail/layout.hpp>
+#include <tricolor/detail/thread_local.hpp>
+#include <tricolor/make.hpp>
+
+namespace tricolor::gc {
+
+using detail::TypeInfo;
+using runtime::Cell;
+using runtime::g_heap;
+using runtime::Kind;
+using runtime::RuntimeScope;
+using runtime::Span;
+using runtime::Thread;
+
+namespace {
+
+// Runs the destructor that the hidden words name, if any, exactly once.
+void run_destructor(char* object, const Span& span) noexcept {
+  if (span.kind != Kind::kDestructor) return;
+  void*& word = detail::hidden_word(object, span.cell_size, 1);
+  const auto* const type = static_cast<const TypeInfo*>(detail::load_word(word));
+  if (type == nullptr) return;
+  const size_t count = type->array ? reinterpret_cast<size_t>(detail::load_word(
+                                         detail::hidden_word(object, span.cell_size, 2)))
+                                   : 1;
+  type->destroy(object, count);
+  detail::store_word(word, static_cast<void*>(nullptr));
+}
+
+// Frees the cell of an object that is over. In a runtime section.
+void free_object(Thread& thread, Cell cell) noexcept {
+  Span& span = *cell.span;
+  {
+    const std::lock_guard guard(span.lock);
+    if (span.pending != nullptr)
+      span.pending[cell.index / 64] &= ~(uint64_t{1} << (cell.index % 64));
+    if (detail::load_word(detail::tls.marking)) return;  // [destroy.not-while-marking]
+    runtime::sweep_locked(span);
+    if (!g_heap.is_allocated(cell)) return;  // that sweep has freed it
+    g_sweeper.count_freed(span, 1);
+  }
+  if (options().clobberfree) std::memset(g_heap.cell_address(cell), 0xdb, span.cell_size);
+  if (span.is_large()) {
+    runtime::g_spans.destroy(span);
+  } else {
+    runtime::free_cell(thread, span, cell.index);
+  }
+}
+
+}  // namespace
+
+void destroy_dead(char* object) noexcept {
+  Thread& thread = Thread::attached();
+  const Cell cell = g_heap.find(object);
+  run_destructor(object, *cell.span);
+  const RuntimeScope scope(thread);
+  free_object(thread, cell);
+}
+
+namespace detail {
+
+void destroy_object(void* object) noexcept {
+  if (object == nullptr) return;
+  Thread& thread = Thread::attached();
+  const Cell cell = g_heap.find_allocated(object);
+  if (!cell || g_heap.cell_address(cell) != object) {
+    runtime::fatal(
+        "gc::destroy(%p): not the address of a live collected object (destroyed before, or inside "
+        "one)",
+        object);
+  }
+  Special special;
+  {
+    const RuntimeScope scope(thread);
+    if (!specials().empty()) special = specials().take(static_cast<char*>(object));
+  }
+  run_destructor(static_cast<char*>(object), *cell.span);
+  for (Cleanup& cleanup : special.cleanups)
+    finalizer_thread().queue_cleanup(std::move(cleanup.run));
+  if (!special.cleanups.empty()) finalizer_thread().start_if_needed();
+  const RuntimeScope scope(thread);
+  free_object(thread, cell);
+}
+
+}  // namespace detail
+}  // namespace tricolor::gc

@@ -1,0 +1,14 @@
+#pragma once
+
+// Destroy: the end of a single object, by gc::destroy or by the finalizer thread after its death.
+//
+// [destroy.not-while-marking]  the cell is freed at once only while barriers are off for this thread; otherwise it is
+//                              left to the next sweep: a marker may still come across it.
+
+namespace tricolor::gc {
+
+// Runs the destructor of an object that the sweep has found dead, then frees its cell. The
+// finalizer thread.
+void destroy_dead(char* object) noexcept;
+
+}  // namespace tricolor::gc

@@ -1,0 +1,136 @@
+#include "gc/find_lost.h"
+
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+
+#include "gc/roots.h"
+#include "runtime/base/check.h"
+#include "runtime/heap/spans.h"
+#include "runtime/os/os.h"
+#include "runtime/thread.h"
+
+namespace tricolor::gc {
+
+using runtime::Cell;
+using runtime::g_heap;
+namespace os = runtime::os;
+
+namespace {
+
+constexpr size_t kMapsBytes = size_t{1} << 20;
+constexpr size_t kChunkWords = 8192;
+constexpr int kMostReports = 20;
+
+struct Mapping {
+  uintptr_t lo;
+  uintptr_t hi;
+  std::string_view name;
+};
+
+// Stacks of attached threads were scanned; the library's own memory holds addresses of the dead by
+// right.
+bool is_searched(const Mapping& mapping) noexcept {
+  const auto inside = [&mapping](const void* address) {
+    const auto value = reinterpret_cast<uintptr_t>(address);
+    return value >= mapping.lo && value < mapping.hi;
+  };
+  if (inside(g_heap.base()) || g_heap.is_own_memory(mapping.lo)) return false;
+  for (const runtime::Thread* t = runtime::g_threads.first(); t != nullptr; t = t->next) {
+    if (mapping.lo < reinterpret_cast<uintptr_t>(t->stack_hi) &&
+        mapping.hi > reinterpret_cast<uintptr_t>(t->stack_lo)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void search(const Mapping& mapping, uintptr_t* chunk, int& reports) noexcept {
+  for (uintptr_t at = mapping.lo; at < mapping.hi && reports < kMostReports;
+       at += kChunkWords * sizeof(uintptr_t)) {
+    const size_t wanted = std::min(mapping.hi - at, kChunkWords * sizeof(uintptr_t));
+    const iovec local{chunk, wanted};
+    const iovec remote{reinterpret_cast<void*>(at), wanted};  // NOLINT(performance-no-int-to-ptr)
+    const ssize_t got = process_vm_readv(os::pid(), &local, 1, &remote, 1, 0);
+    if (got <= 0) continue;
+    for (size_t i = 0; i < static_cast<size_t>(got) / sizeof(uintptr_t) && reports < kMostReports;
+         ++i) {
+      const auto* const target =
+          reinterpret_cast<const void*>(chunk[i]);  // NOLINT(performance-no-int-to-ptr)
+      const Cell cell = g_heap.find_allocated(target);
+      if (!cell || g_heap.is_marked(cell)) continue;
+      ++reports;
+      const uintptr_t place = at + i * sizeof(uintptr_t);
+      runtime::report(
+          "findlost: the object at %p (%zu bytes) is about to be reclaimed, but the word at 0x%zx "
+          "(%.*s) points to it: "
+          "a reference in memory that is not collected is a gc::root",
+          static_cast<void*>(g_heap.cell_address(cell)), cell.span->cell_size,
+          static_cast<size_t>(place), static_cast<int>(mapping.name.size()), mapping.name.data());
+    }
+  }
+}
+
+size_t read_maps(char* text) noexcept {
+  const int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  size_t length = 0;
+  for (ssize_t got;
+       length < kMapsBytes - 1 && (got = read(fd, text + length, kMapsBytes - 1 - length)) > 0;) {
+    length += static_cast<size_t>(got);
+  }
+  close(fd);
+  text[length] = '\0';
+  return length;
+}
+
+}  // namespace
+
+void find_lost() noexcept {
+  auto* const text = static_cast<char*>(os::map(kMapsBytes));
+  auto* const chunk = static_cast<uintptr_t*>(os::map(kChunkWords * sizeof(uintptr_t)));
+  if (text == nullptr || chunk == nullptr) {
+    runtime::report("findlost: no memory to search with");
+    return;
+  }
+  const size_t length = read_maps(text);
+  int reports = 0;
+  for (size_t line = 0; line < length;) {
+    const size_t end = std::string_view(text + line, length - line).find('\n') + line;
+    const std::string_view entry(text + line, std::min(end, length) - line);
+    line = std::min(end, length) + 1;
+    char* cursor = nullptr;
+    Mapping mapping{};
+    mapping.lo = std::strtoul(entry.data(), &cursor, 16);
+    if (*cursor != '-') continue;
+    mapping.hi = std::strtoul(cursor + 1, &cursor, 16);
+    const std::string_view access(cursor + 1, 4);
+    if (access[0] != 'r' || access[1] != 'w') continue;
+    const size_t name = entry.find_first_of("/[");
+    mapping.name =
+        name == std::string_view::npos ? std::string_view("anonymous memory") : entry.substr(name);
+    const uintptr_t own = reinterpret_cast<uintptr_t>(text);
+    const uintptr_t own_chunk = reinterpret_cast<uintptr_t>(chunk);
+    if ((own >= mapping.lo && own < mapping.hi) ||
+        (own_chunk >= mapping.lo && own_chunk < mapping.hi)) {
+      // Our buffers may have been merged with a neighbour: search around them.
+      const uintptr_t lo = std::min(own, own_chunk);
+      const uintptr_t hi = std::max(own + kMapsBytes, own_chunk + kChunkWords * sizeof(uintptr_t));
+      if (is_searched(mapping)) {
+        search({mapping.lo, std::min(lo, mapping.hi), mapping.name}, chunk, reports);
+        if (hi < mapping.hi) search({hi, mapping.hi, mapping.name}, chunk, reports);
+      }
+      continue;
+    }
+    if (is_searched(mapping)) search(mapping, chunk, reports);
+  }
+  os::unmap(text, kMapsBytes);
+  os::unmap(chunk, kChunkWords * sizeof(uintptr_t));
+}
+
+}  // namespace tricolor::gc

@@ -1,0 +1,98 @@
+#include "gc/fork.h"
+
+#include <pthread.h>
+
+#include "gc/collector.h"
+#include "gc/finalizer_thread.h"
+#include "gc/pacing.h"
+#include "gc/roots.h"
+#include "gc/stacks.h"
+#include "gc/workers.h"
+#include "gc/worklist.h"
+#include "runtime/base/check.h"
+#include "runtime/handshake.h"
+#include "runtime/heap/allocate.h"
+#include "runtime/heap/spans.h"
+#include "runtime/os/os.h"
+#include "runtime/thread.h"
+
+namespace tricolor::gc {
+
+using runtime::g_threads;
+using runtime::Lock;
+using runtime::Thread;
+
+namespace {
+
+// A lock whose holder, if any, is a thread that was never attached, and runs on. try_lock: the
+// order of ranks does not bind here, because nobody else can be waiting for two of these.
+void acquire(Lock& lock) noexcept {
+  while (!lock.try_lock()) runtime::os::yield();
+}
+
+void nothing(Thread&, runtime::StackView) noexcept {}
+
+void before_fork() {
+  Thread* const self = Thread::current();
+  g_collector.hold_for_fork();
+  if (self != nullptr) self->enter();
+  runtime::g_handshake.stop(
+      nothing);  // every attached thread stands outside the runtime, and holds no lock of ours
+  acquire(g_roots.lock());
+  acquire(g_pacing.lock());
+  acquire(g_collector.history_lock());
+  acquire(fiber_stacks_lock());
+  runtime::g_spans.pages().hold_for_fork();
+}
+
+void release_locks() noexcept {
+  runtime::g_spans.pages().resume_after_fork();
+  fiber_stacks_lock().unlock();
+  g_collector.history_lock().unlock();
+  g_pacing.lock().unlock();
+  g_roots.lock().unlock();
+}
+
+void after_fork_in_parent() {
+  release_locks();
+  runtime::g_handshake.resume();
+  if (Thread* const self = Thread::current()) self->leave();
+  g_collector.resume_after_fork(false);
+}
+
+void after_fork_in_child() {
+  release_locks();
+  Thread* const self = Thread::current();
+  // The other threads are gone; what they had taken goes back as at their exit.
+  Thread* others = nullptr;
+  for (Thread *t = g_threads.first(), *next; t != nullptr; t = next) {
+    next = t->next;
+    if (t == self) continue;
+    t->next = others;
+    others = t;
+  }
+  g_threads.keep_only(self);
+  if (self != nullptr) self->tid = runtime::os::tid();
+  while (Thread* const gone = others) {
+    others = gone->next;
+    runtime::return_cells(*gone);
+    runtime::thread_detached(*gone);
+    g_threads.give_record(*gone);
+  }
+  g_worklist.reset_after_fork();
+  finalizer_thread().forget_thread();
+  runtime::g_handshake.resume();
+  if (self != nullptr) self->leave();
+  g_workers.start(g_workers.count());
+  g_collector.resume_after_fork(true);
+}
+
+}  // namespace
+
+void install_fork_handlers() noexcept {
+  if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
+    runtime::fatal("no memory for the fork handlers");
+  }
+}
+
+}  // namespace tricolor::gc

@@ -1,0 +1,45 @@
+#include "gc/hooks.h"
+
+#include <algorithm>
+
+#include "gc/collector.h"
+
+namespace tricolor::gc {
+
+uint64_t Hooks::add(std::function<void()> hook) {
+  auto shared = std::make_shared<std::function<void()>>(std::move(hook));
+  const std::lock_guard guard(mutex_);
+  entries_.push_back({next_id_, std::move(shared)});
+  return next_id_++;
+}
+
+bool Hooks::remove(uint64_t id) {
+  std::shared_ptr<std::function<void()>> removed;  // destroyed without the lock
+  const std::lock_guard guard(mutex_);
+  const auto at =
+      std::find_if(entries_.begin(), entries_.end(), [id](const Entry& e) { return e.id == id; });
+  if (at == entries_.end()) return false;
+  removed.swap(at->hook);
+  entries_.erase(at);
+  return running_ != id || g_collector.on_this_thread();
+}
+
+void Hooks::run() {
+  uint64_t last = 0;
+  for (;;) {
+    std::shared_ptr<std::function<void()>> hook;
+    {
+      const std::lock_guard guard(mutex_);
+      running_ = 0;
+      const auto next = std::find_if(entries_.begin(), entries_.end(),
+                                     [last](const Entry& e) { return e.id > last; });
+      if (next == entries_.end()) return;
+      last = next->id;
+      running_ = last;
+      hook = next->hook;
+    }
+    (*hook)();
+  }
+}
+
+}  // namespace tricolor::gc

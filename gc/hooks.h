@@ -1,0 +1,38 @@
+#pragma once
+
+// Hooks: what runs at the start of every cycle, before marking.
+//
+// Threads: add(), remove(): any. run(): the collector. A hook may add and remove hooks.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace tricolor::gc {
+
+class Hooks {
+ public:
+  uint64_t add(std::function<void()> hook);
+  // False when there is no such hook, or it is running right now on another thread.
+  bool remove(uint64_t id);
+  void run();
+
+  std::mutex& mutex() noexcept { return mutex_; }
+
+ private:
+  struct Entry {
+    uint64_t id;
+    std::shared_ptr<std::function<void()>> hook;
+  };
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::vector<Entry> entries_;
+  uint64_t next_id_ = 1;
+  uint64_t running_ = 0;
+};
+
+}  // namespace tricolor::gc

@@ -1,0 +1,202 @@
+#include "gc/pacing.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "gc/collector.h"
+#include "gc/marker.h"
+#include "gc/options.h"
+#include "gc/phase.h"
+#include "gc/thread_data.h"
+#include "gc/workers.h"
+#include "gc/worklist.h"
+#include "runtime/heap/collector_hooks.h"
+#include "runtime/heap/heap_map.h"
+#include "runtime/heap/spans.h"
+#include "runtime/os/cgroup.h"
+#include "runtime/os/os.h"
+
+namespace tricolor::gc {
+
+using runtime::Thread;
+
+Pacing g_pacing;
+
+namespace {
+
+constexpr int64_t kAssistStepWork = 32 << 10;  // between looks at the clock
+
+void raise_to(std::atomic<int64_t>& maximum, int64_t value) noexcept {
+  int64_t seen = maximum.load(std::memory_order_relaxed);
+  while (value > seen && !maximum.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
+void Pacing::init() {
+  processors_ = runtime::os::available_processors();
+  int64_t limit = options().memory_limit;
+  if (!options().memory_limit_given) {
+    // A control group's limit ends the process when it is passed: stay 10% below, as the system's
+    // own figure includes what is not ours.
+    const int64_t group = runtime::os::read_cgroup_limits().memory_limit;
+    if (group != runtime::kNoMemoryLimit) limit = group / 10 * 9;
+  }
+  pacer_ = new Pacer(options().gc_percent, limit, runtime::os::now_ns());
+  limiter_ = CpuLimiter(processors_);
+  const std::lock_guard guard(lock_);
+  pacer_->update_goal(overhead_bytes());
+  publish_locked();
+}
+
+int64_t Pacing::overhead_bytes() noexcept {
+  const runtime::PageHeap& pages = runtime::g_spans.pages();
+  const auto held = static_cast<int64_t>(pages.bytes_in_use() + pages.bytes_free() +
+                                         g_worklist.bytes() + runtime::g_heap.table_bytes() / 64);
+  return std::max<int64_t>(0, held - g_pacing.heap_live());
+}
+
+void Pacing::publish_locked() noexcept {
+  trigger_.store(pacer_->trigger(), std::memory_order_relaxed);
+  goal_.store(pacer_->goal(), std::memory_order_relaxed);
+}
+
+void Pacing::flush(ThreadData& data) noexcept {
+  heap_live_.fetch_add(data.uncharged_bytes, std::memory_order_relaxed);
+  heap_scan_.fetch_add(data.uncharged_scan_bytes, std::memory_order_relaxed);
+  data.uncharged_bytes = 0;
+  data.uncharged_scan_bytes = 0;
+}
+
+void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
+  ThreadData& data = *thread.data;
+  data.uncharged_bytes += bytes;
+  if (scanned) data.uncharged_scan_bytes += bytes;
+  const bool marking = detail::load_word(detail::tls.marking);
+  if (data.allocates_black) data.newborn_bytes += bytes;
+  if (!marking) {
+    data.assist_debt = 0;
+    if (data.uncharged_bytes < kChargeStep) return;
+    flush(data);
+    if (due()) g_collector.trigger();
+    return;
+  }
+  flush(data);
+  data.assist_debt += static_cast<int64_t>(static_cast<double>(bytes) *
+                                           work_per_byte_.load(std::memory_order_relaxed));
+  if (data.assist_debt <= 0) return;
+  data.assist_debt -= g_workers.take_credit(data.assist_debt);
+  if (data.assist_debt > 0 && !limiting_.load(std::memory_order_relaxed)) assist(thread);
+}
+
+void Pacing::assist(Thread& thread) noexcept {
+  if (g_cycle.phase.load(std::memory_order_acquire) != Phase::kMark || g_worklist.looks_empty())
+    return;
+  ThreadData& data = *thread.data;
+  const int64_t start = runtime::os::now_ns();
+  int64_t now = start;
+  {
+    Marker marker;
+    bool done = false;
+    // [pacing.slice] and no handshake waits for us longer than a step
+    while (!done && data.assist_debt > 0 && now - start < kAssistSliceNs && !thread.is_asked()) {
+      done = marker.drain(kAssistStepWork);
+      const MarkCounts counts = marker.take_counts();
+      data.assist_debt -= counts.scan_work;
+      g_workers.add(counts, false);
+      now = runtime::os::now_ns();
+    }
+  }
+  assist_ns_.fetch_add(now - start, std::memory_order_relaxed);
+  assist_slices_.fetch_add(1, std::memory_order_relaxed);
+  raise_to(assist_longest_ns_, now - start);
+}
+
+CyclePlan Pacing::start_cycle(int64_t stack_bytes, int64_t root_bytes, bool forced) noexcept {
+  CycleStart start;
+  start.now_ns = runtime::os::now_ns();
+  start.procs = processors_;
+  start.heap_live = heap_live();
+  start.heap_scan = heap_scan_.load(std::memory_order_relaxed);
+  start.stack_bytes = stack_bytes;
+  start.root_bytes = root_bytes;
+  start.forced = forced;
+  const std::lock_guard guard(lock_);
+  const CyclePlan plan = pacer_->start_cycle(start);
+  work_per_byte_.store(plan.assist.work_per_byte, std::memory_order_relaxed);
+  publish_locked();
+  return plan;
+}
+
+void Pacing::revise() noexcept {
+  const std::lock_guard guard(lock_);
+  const AssistRatio ratio = pacer_->revise(heap_live(), heap_scan_.load(std::memory_order_relaxed),
+                                           g_workers.totals().counts.scan_work);
+  work_per_byte_.store(ratio.work_per_byte, std::memory_order_relaxed);
+}
+
+void Pacing::end_cycle(const CycleEnd& end) noexcept {
+  const std::lock_guard guard(lock_);
+  heap_live_.store(end.heap_marked, std::memory_order_relaxed);
+  heap_scan_.store(end.heap_scan_marked, std::memory_order_relaxed);
+  pacer_->end_cycle(end);
+  pacer_->update_goal(overhead_bytes());
+  publish_locked();
+}
+
+void Pacing::update_goal() noexcept {
+  const std::lock_guard guard(lock_);
+  if (pacer_->memory_limit() == runtime::kNoMemoryLimit) return;
+  pacer_->update_goal(overhead_bytes());
+  publish_locked();
+}
+
+bool Pacing::periodic_due() noexcept {
+  const std::lock_guard guard(lock_);
+  return pacer_->periodic_due(runtime::os::now_ns());
+}
+
+Pacing::AssistTotals Pacing::take_assists() noexcept {
+  AssistTotals totals;
+  totals.ns = assist_ns_.exchange(0, std::memory_order_relaxed);
+  totals.slices = assist_slices_.exchange(0, std::memory_order_relaxed);
+  totals.longest_ns = assist_longest_ns_.exchange(0, std::memory_order_relaxed);
+  return totals;
+}
+
+int Pacing::set_gc_percent(int percent) noexcept {
+  const std::lock_guard guard(lock_);
+  const int previous = static_cast<int>(pacer_->gc_percent());
+  pacer_->set_gc_percent(percent);
+  pacer_->update_goal(overhead_bytes());
+  publish_locked();
+  return previous;
+}
+
+int64_t Pacing::set_memory_limit(int64_t bytes) noexcept {
+  const std::lock_guard guard(lock_);
+  const int64_t previous = pacer_->memory_limit();
+  if (bytes < 0) return previous;
+  pacer_->set_memory_limit(bytes);
+  pacer_->update_goal(overhead_bytes());
+  publish_locked();
+  return previous;
+}
+
+void Pacing::account_cpu(int64_t collector_ns, int64_t total_ns) noexcept {
+  const std::lock_guard guard(lock_);
+  limiter_.add(collector_ns, total_ns);
+  limiting_.store(limiter_.limiting(), std::memory_order_relaxed);
+}
+
+}  // namespace tricolor::gc
+
+namespace tricolor::runtime {
+
+void charge_allocation(Thread& thread, size_t bytes, Kind kind) noexcept {
+  gc::g_pacing.charge(thread, static_cast<int64_t>(bytes), kind != Kind::kLeaf);
+  gc::g_collector.stress(thread);
+}
+
+}  // namespace tricolor::runtime

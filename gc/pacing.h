@@ -1,0 +1,84 @@
+#pragma once
+
+// Pacing: the live side of the pacer: how large the heap is, when the next cycle is due, what allocation owes.
+//
+// [pacing.charge]  a thread counts what it takes for itself and adds it to the heap's figure in steps of
+//                  kChargeStep, at once while a cycle marks.
+// [pacing.slice]   one assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
+// Threads: charge() and assist(): any, in a runtime section; the rest: the collector, or under lock().
+
+#include <atomic>
+#include <cstdint>
+
+#include "gc/cpu_limiter.h"
+#include "gc/pacer.h"
+#include "runtime/base/lock.h"
+#include "runtime/thread.h"
+
+namespace tricolor::gc {
+
+class Pacing {
+ public:
+  static constexpr int64_t kChargeStep = 64 << 10;
+  static constexpr int64_t kAssistSliceNs = 100'000;
+
+  void init();
+
+  void charge(runtime::Thread& thread, int64_t bytes, bool scanned) noexcept;
+  // Adds what the thread has not charged yet.
+  void flush(ThreadData& data) noexcept;
+
+  int64_t heap_live() const noexcept { return heap_live_.load(std::memory_order_relaxed); }
+  int64_t goal() const noexcept { return goal_.load(std::memory_order_relaxed); }
+  bool due() const noexcept { return heap_live() >= trigger_.load(std::memory_order_relaxed); }
+
+  // The collector's steps.
+  CyclePlan start_cycle(int64_t stack_bytes, int64_t root_bytes, bool forced) noexcept;
+  void revise() noexcept;
+  void end_cycle(const CycleEnd& end) noexcept;
+  void update_goal() noexcept;
+  bool periodic_due() noexcept;
+
+  struct AssistTotals {
+    int64_t ns = 0;
+    int64_t slices = 0;
+    int64_t longest_ns = 0;
+  };
+  AssistTotals take_assists() noexcept;
+  int64_t assist_ns() const noexcept { return assist_ns_.load(std::memory_order_relaxed); }
+
+  int set_gc_percent(int percent) noexcept;
+  int64_t set_memory_limit(int64_t bytes) noexcept;
+  double processors() const noexcept { return processors_; }
+  // How much of the processors the collector may take is over: assists are let off.
+  void account_cpu(int64_t collector_ns, int64_t total_ns) noexcept;
+
+  runtime::Lock& lock() noexcept { return lock_; }
+  const Pacer& pacer() const noexcept { return *pacer_; }
+
+ private:
+  void assist(runtime::Thread& thread) noexcept;
+  void publish_locked() noexcept;
+  static int64_t overhead_bytes() noexcept;
+
+  runtime::Lock lock_{runtime::LockRank::stats};
+  Pacer* pacer_ = nullptr;  // guarded by lock_
+  CpuLimiter limiter_;      // guarded by lock_
+  double processors_ = 1;   // constant
+
+  // All relaxed: amounts that steer; a stale one starts a cycle or an assist a little early or
+  // late.
+  std::atomic<int64_t> heap_live_{0};
+  std::atomic<int64_t> heap_scan_{0};
+  std::atomic<int64_t> trigger_{INT64_MAX};
+  std::atomic<int64_t> goal_{INT64_MAX};
+  std::atomic<double> work_per_byte_{0};
+  std::atomic<bool> limiting_{false};
+  std::atomic<int64_t> assist_ns_{0};
+  std::atomic<int64_t> assist_slices_{0};
+  std::atomic<int64_t> assist_longest_ns_{0};
+};
+
+extern Pacing g_pacing;
+
+}  // namespace tricolor::gc

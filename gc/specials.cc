@@ -1,0 +1,235 @@
+#include "gc/specials.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "gc/barrier.h"
+#include "gc/finalizer_thread.h"
+#include "runtime/heap/heap_map.h"
+
+#include <tricolor/finalizer.hpp>
+
+namespace tricolor::gc {
+
+using detail::WeakCell;
+using runtime::Cell;
+using runtime::g_heap;
+using runtime::RuntimeScope;
+using runtime::Thread;
+
+namespace {
+
+constexpr unsigned kShardBits = 5;
+
+void release_cell(WeakCell* cell) noexcept {
+  if (cell->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete cell;
+}
+
+// The object that an address given by the program points into, and the scope it must be looked up
+// in.
+char* object_of(const void* address, bool interior_allowed, const char* what) {
+  const Cell cell = g_heap.find_allocated(address);
+  if (!cell)
+    throw std::invalid_argument(std::string(what) + ": not the address of a collected object");
+  char* const object = g_heap.cell_address(cell);
+  if (!interior_allowed && object != address) {
+    throw std::invalid_argument(std::string(what) +
+                                ": an address inside an object; the object's own is needed");
+  }
+  return object;
+}
+
+}  // namespace
+
+Specials& specials() noexcept {
+  static auto* const instance = new Specials;
+  return *instance;
+}
+
+WeakCell* Specials::weak_cell(char* object) {
+  Shard& shard = shard_of(object);
+  const std::lock_guard guard(shard.lock);
+  const auto [at, fresh] = shard.records.try_emplace(reinterpret_cast<uintptr_t>(object));
+  if (fresh) note_size(1);
+  WeakCell*& cell = at->second.weak;
+  if (cell == nullptr) {
+    cell = new WeakCell;
+    cell->hidden_object.store(~reinterpret_cast<uintptr_t>(object), std::memory_order_release);
+  }
+  cell->references.fetch_add(1, std::memory_order_relaxed);
+  return cell;
+}
+
+void Specials::set_finalizer(char* object, std::function<void()> run) {
+  Shard& shard = shard_of(object);
+  const std::lock_guard guard(shard.lock);
+  const auto [at, fresh] = shard.records.try_emplace(reinterpret_cast<uintptr_t>(object));
+  if (fresh) note_size(1);
+  at->second.finalizer.swap(run);
+}
+
+std::function<void()> Specials::clear_finalizer(char* object) noexcept {
+  Shard& shard = shard_of(object);
+  const std::lock_guard guard(shard.lock);
+  const auto at = shard.records.find(reinterpret_cast<uintptr_t>(object));
+  return at == shard.records.end() ? nullptr : std::exchange(at->second.finalizer, nullptr);
+}
+
+uint64_t Specials::add_cleanup(char* object, std::function<void()> run) {
+  Shard& shard = shard_of(object);
+  const uint64_t id = next_cleanup_.fetch_add(1, std::memory_order_relaxed) << kShardBits |
+                      static_cast<uint64_t>(&shard - shards_.data());
+  const std::lock_guard guard(shard.lock);
+  const auto [at, fresh] = shard.records.try_emplace(reinterpret_cast<uintptr_t>(object));
+  if (fresh) note_size(1);
+  at->second.cleanups.push_back({id, std::move(run)});
+  return id;
+}
+
+bool Specials::cancel_cleanup(uint64_t id) noexcept {
+  Shard& shard = shards_[id % kShards];
+  std::function<void()> cancelled;  // destroyed without the lock
+  const std::lock_guard guard(shard.lock);
+  for (auto& [address, special] : shard.records) {
+    for (Cleanup& cleanup : special.cleanups) {
+      if (cleanup.id != id) continue;
+      cancelled.swap(cleanup.run);
+      std::swap(cleanup, special.cleanups.back());
+      special.cleanups.pop_back();
+      return true;
+    }
+  }
+  return false;
+}
+
+Special Specials::take(char* object) noexcept {
+  Shard& shard = shard_of(object);
+  Special taken;
+  {
+    const std::lock_guard guard(shard.lock);
+    const auto at = shard.records.find(reinterpret_cast<uintptr_t>(object));
+    if (at == shard.records.end()) return taken;
+    taken = std::move(at->second);
+    shard.records.erase(at);
+    note_size(-1);
+  }
+  if (taken.weak != nullptr) {
+    taken.weak->hidden_object.store(0, std::memory_order_release);
+    release_cell(std::exchange(taken.weak, nullptr));
+  }
+  return taken;
+}
+
+void Specials::process_dead() noexcept {
+  for (Shard& shard : shards_) {
+    const std::lock_guard guard(shard.lock);
+    for (auto at = shard.records.begin(); at != shard.records.end();) {
+      char* const object = reinterpret_cast<char*>(at->first);  // NOLINT(performance-no-int-to-ptr)
+      const Cell cell = g_heap.find(object);
+      if (g_heap.is_marked(cell)) {
+        ++at;
+        continue;
+      }
+      Special& special = at->second;
+      if (special.weak != nullptr) {
+        special.weak->hidden_object.store(0, std::memory_order_release);
+        release_cell(std::exchange(special.weak, nullptr));
+      }
+      if (special.finalizer) {
+        g_heap.try_mark(cell);  // what it refers to is marked: [specials.contents]
+        finalizer_thread().queue_finalizer(object, std::exchange(special.finalizer, nullptr));
+        ++at;  // its cleanups stay until it is dead for good
+        continue;
+      }
+      for (Cleanup& cleanup : special.cleanups)
+        finalizer_thread().queue_cleanup(std::move(cleanup.run));
+      at = shard.records.erase(at);
+      note_size(-1);
+    }
+  }
+}
+
+char* Specials::lock_weak(Thread& thread, WeakCell& cell) noexcept {
+  const auto object = [&cell] {
+    const uintptr_t hidden = cell.hidden_object.load(std::memory_order_acquire);
+    return hidden == 0 ? nullptr
+                       : reinterpret_cast<char*>(~hidden);  // NOLINT(performance-no-int-to-ptr)
+  };
+  if (!detail::load_word(detail::tls.marking)) return object();
+  // [specials.gate]
+  const std::lock_guard guard(gate_lock_);
+  char* const target = object();
+  if (target == nullptr) return nullptr;
+  if (gate_open_) {
+    shade_address(thread, target);
+    return target;
+  }
+  return g_heap.is_marked(g_heap.find(target)) ? target : nullptr;
+}
+
+void Specials::lock_all() noexcept {
+  gate_lock_.lock();
+  for (Shard& shard : shards_) shard.lock.lock();
+}
+
+void Specials::unlock_all() noexcept {
+  for (Shard& shard : shards_) shard.lock.unlock();
+  gate_lock_.unlock();
+}
+
+namespace detail {
+
+WeakCell* weak_cell_for(void* target, std::ptrdiff_t& offset) {
+  if (target == nullptr) return nullptr;
+  Thread& thread = Thread::attached();
+  const RuntimeScope scope(thread);
+  char* const object = object_of(target, true, "gc::weak");
+  offset = static_cast<char*>(target) - object;
+  return specials().weak_cell(object);
+}
+
+char* lock_weak(WeakCell* cell) noexcept {
+  Thread& thread = Thread::attached();
+  const RuntimeScope scope(thread);
+  return specials().lock_weak(thread, *cell);
+}
+
+void retain_weak(WeakCell* cell) noexcept {
+  cell->references.fetch_add(1, std::memory_order_relaxed);
+}
+
+void release_weak(WeakCell* cell) noexcept { release_cell(cell); }
+
+void set_finalizer(void* object, std::function<void()> run) {
+  Thread& thread = Thread::attached();
+  const RuntimeScope scope(thread);
+  char* const start = object_of(object, false, "gc::set_finalizer");
+  // While a cycle marks: the object is reachable (the caller holds it), and its contents are marked
+  // with it.
+  specials().set_finalizer(start, std::move(run));
+}
+
+void clear_finalizer(void* object) noexcept {
+  Thread& thread = Thread::attached();
+  std::function<void()> dropped;  // destroyed outside the runtime section: it may hold anything
+  {
+    const RuntimeScope scope(thread);
+    const Cell cell = g_heap.find_allocated(object);
+    if (cell) dropped = specials().clear_finalizer(g_heap.cell_address(cell));
+  }
+}
+
+std::uint64_t add_cleanup(void* object, std::function<void()> run) {
+  Thread& thread = Thread::attached();
+  const RuntimeScope scope(thread);
+  return specials().add_cleanup(object_of(object, true, "gc::add_cleanup"), std::move(run));
+}
+
+bool cancel_cleanup(std::uint64_t id) noexcept {
+  Thread& thread = Thread::attached();
+  const RuntimeScope scope(thread);
+  return specials().cancel_cleanup(id);
+}
+
+}  // namespace detail
+}  // namespace tricolor::gc

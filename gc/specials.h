@@ -1,0 +1,122 @@
+#pragma once
+
+// Specials: what is to happen when particular objects die: weak references read nullptr, finalizers and cleanups
+// run.
+//
+// A record belongs to an object by its address and lives in ordinary memory, where its key is no
+// reference.
+//
+// [specials.gate]     while barriers are on, a weak lock takes gate_lock(). Gate open: the target is shaded and
+//                     returned. Gate closed: it is returned only if it is marked already. The collector closes the
+//                     gate under the same lock, together with its last look at buffers and queue, so no lock can
+//                     revive an object behind its back.
+// [specials.contents] what an object with a finalizer refers to is marked as from a root (not the object itself), so
+//                     that A's finalizer runs before that of the B it refers to, and B is alive in it.
+// [specials.once]     a finalizer is taken out of its record when it is queued.
+// Threads: any, in a runtime section; the collector's functions say so.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime/base/lock.h"
+#include "runtime/thread.h"
+
+#include <tricolor/weak.hpp>
+
+namespace tricolor::gc {
+
+namespace detail {
+
+// Shared by all gc::weak of one object.
+struct WeakCell {
+  // ~address of the object, 0 once it is cleared. Cleared by the collector (release) while the gate
+  // is closed, or by gc::destroy; read by locks (acquire).
+  std::atomic<uintptr_t> hidden_object{0};
+  // Counts the gc::weak, and one for the record. Incremented relaxed, decremented acq_rel.
+  std::atomic<uint32_t> references{1};
+};
+
+}  // namespace detail
+
+struct Cleanup {
+  uint64_t id;
+  std::function<void()> run;
+};
+
+struct Special {
+  detail::WeakCell* weak = nullptr;
+  std::function<void()> finalizer;
+  std::vector<Cleanup> cleanups;
+};
+
+class Specials {
+ public:
+  detail::WeakCell* weak_cell(char* object);
+  void set_finalizer(char* object, std::function<void()> run);
+  std::function<void()> clear_finalizer(char* object) noexcept;
+  uint64_t add_cleanup(char* object, std::function<void()> run);
+  bool cancel_cleanup(uint64_t id) noexcept;
+
+  // The record of an object that gc::destroy ends, taken out.
+  Special take(char* object) noexcept;
+
+  // Collector: visits the objects that have a finalizer.
+  template <class Visit>
+  void for_each_finalizable(Visit visit) noexcept;
+
+  // Collector, gate closed: clears weak references to unmarked objects and queues their finalizers
+  // and cleanups. An object whose finalizer is queued is marked.
+  void process_dead() noexcept;
+
+  runtime::Lock& gate_lock() noexcept { return gate_lock_; }
+  bool gate_open() const noexcept { return gate_open_; }
+  void set_gate_open(bool open) noexcept { gate_open_ = open; }
+
+  char* lock_weak(runtime::Thread& thread, detail::WeakCell& cell) noexcept;
+
+  bool empty() const noexcept { return records_.load(std::memory_order_relaxed) == 0; }
+  void lock_all() noexcept;
+  void unlock_all() noexcept;
+
+ private:
+  static constexpr size_t kShards = 32;
+  struct alignas(64) Shard {
+    runtime::Lock lock;
+    std::unordered_map<uintptr_t, Special> records;
+  };
+
+  Shard& shard_of(const char* object) noexcept {
+    return shards_[(reinterpret_cast<uintptr_t>(object) * 0x9e3779b97f4a7c15u) >> 59];
+  }
+  void note_size(int64_t change) noexcept { records_.fetch_add(change, std::memory_order_relaxed); }
+
+  std::array<Shard, kShards> shards_;
+  runtime::Lock gate_lock_{runtime::LockRank::finalize};
+  bool gate_open_ = true;  // guarded by gate_lock_
+  // Ids of cleanups: the shard in the low bits, so that cancel() need not know the object.
+  std::atomic<uint64_t> next_cleanup_{1};
+  std::atomic<int64_t> records_{0};  // a hint, relaxed
+};
+
+// Constructed on first use, never destroyed: programs use it from static constructors and
+// destructors.
+Specials& specials() noexcept;
+
+template <class Visit>
+void Specials::for_each_finalizable(Visit visit) noexcept {
+  for (Shard& shard : shards_) {
+    const std::lock_guard guard(shard.lock);
+    for (const auto& [address, special] : shard.records) {
+      // NOLINTNEXTLINE(performance-no-int-to-ptr)
+      if (special.finalizer) visit(reinterpret_cast<char*>(address));
+    }
+  }
+}
+
+}  // namespace tricolor::gc

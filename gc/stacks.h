@@ -1,0 +1,30 @@
+#pragma once
+
+// Stacks: conservative scans of what threads keep in registers and frames, and of registered fiber stacks.
+//
+// [stacks.whole]  a thread found on a stack other than its own (a registered fiber's, a signal stack) has its own
+//                 scanned in full, because nobody knows how deep it was when it left.
+// [stacks.fibers] while fiber stacks are registered, termination rounds stop all threads: a reference could
+//                 otherwise move from a stack not yet scanned to one already scanned, without passing a barrier.
+// Threads: scan_thread_stack(): the thread itself or whoever answers for it. The registry: any, in a runtime
+// section; scan_fiber_stacks(): the collector while threads are stopped.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/lock.h"
+#include "runtime/thread.h"
+
+namespace tricolor::gc {
+
+void scan_thread_stack(runtime::Thread& thread, runtime::StackView stack) noexcept;
+
+// True when `lo` was new.
+bool add_fiber_stack(const char* lo, const char* hi);
+bool remove_fiber_stack(const char* lo) noexcept;
+bool any_fiber_stacks() noexcept;
+// Shades through `thread`'s buffer.
+void scan_fiber_stacks(runtime::Thread& thread) noexcept;
+runtime::Lock& fiber_stacks_lock() noexcept;
+
+}  // namespace tricolor::gc

@@ -1,0 +1,156 @@
+#include "gc/sweep.h"
+
+#include <bit>
+#include <cstring>
+#include <mutex>
+
+#include "gc/finalizer_thread.h"
+#include "gc/phase.h"
+#include "runtime/base/immortal.h"
+#include "runtime/heap/central.h"
+#include "runtime/heap/heap_map.h"
+#include "runtime/heap/spans.h"
+
+#include <tricolor/detail/layout.hpp>
+#include <tricolor/detail/thread_local.hpp>
+
+namespace tricolor::gc {
+
+using runtime::g_central;
+using runtime::g_heap;
+using runtime::g_spans;
+using runtime::Kind;
+using runtime::Span;
+using runtime::SweptSpan;
+
+namespace {
+constinit runtime::Immortal<Sweeper> g_the_sweeper;
+}
+Sweeper& g_sweeper = g_the_sweeper.value;
+
+void Sweeper::next_generation() noexcept {
+  g_cycle.sweep_generation.fetch_add(1, std::memory_order_release);
+}
+
+void Sweeper::begin() {
+  const uint32_t generation = g_cycle.sweep_generation.load(std::memory_order_relaxed);
+  // From here on a thread that takes a span from a list sweeps it first; the lists are emptied so
+  // that each span is offered once, by the queues.
+  for (unsigned i = 0; i < detail::kCacheEntries; ++i) g_central.forget_partial(i);
+  std::array<std::vector<Span*>, detail::kCacheEntries> found;
+  large_.clear();
+  g_spans.for_each([&](Span& span) {
+    if (span.generation.load(std::memory_order_acquire) == generation) return;
+    if (span.is_large()) {
+      large_.push_back(&span);
+    } else {
+      found[span.cache_index()].push_back(&span);
+    }
+  });
+  for (unsigned i = 0; i < detail::kCacheEntries; ++i) {
+    Queue& queue = queues_[i];
+    const std::lock_guard guard(queue.lock);
+    queue.spans.swap(found[i]);
+    queue.size.store(queue.spans.size(), std::memory_order_relaxed);
+    queue.next.store(0, std::memory_order_relaxed);
+  }
+}
+
+Span* Sweeper::next_unswept(unsigned cache_index) noexcept {
+  Queue& queue = queues_[cache_index];
+  if (queue.next.load(std::memory_order_relaxed) >= queue.size.load(std::memory_order_relaxed))
+    return nullptr;
+  const std::lock_guard guard(queue.lock);
+  const size_t at = queue.next.load(std::memory_order_relaxed);
+  if (at >= queue.spans.size()) return nullptr;
+  queue.next.store(at + 1, std::memory_order_relaxed);
+  return queue.spans[at];
+}
+
+size_t Sweeper::sweep_all() noexcept {
+  size_t pages = 0;
+  for (unsigned i = 0; i < detail::kCacheEntries; ++i) {
+    while (Span* const span = next_unswept(i)) pages += g_central.sweep(*span);
+  }
+  for (Span* const span : large_) pages += g_central.sweep(*span);
+  large_.clear();
+  return pages;
+}
+
+void Sweeper::count_freed(const Span& span, uint32_t cells) noexcept {
+  if (span.is_large()) {
+    freed_large_objects_.fetch_add(cells, std::memory_order_relaxed);
+    freed_large_bytes_.fetch_add(cells * span.cell_size, std::memory_order_relaxed);
+  } else {
+    freed_[span.cache_index()].fetch_add(cells, std::memory_order_relaxed);
+  }
+}
+
+// Queues the destructors of dead cells that have one; the cells stay in use until it has run. Gives
+// those queued.
+uint64_t Sweeper::queue_destructors(Span& span, uint32_t word, uint64_t dead) noexcept {
+  uint64_t queued = 0;
+  for (uint64_t rest = dead; rest != 0; rest &= rest - 1) {
+    const uint32_t index = word * 64 + static_cast<uint32_t>(std::countr_zero(rest));
+    char* const object = g_heap.cell_address(span, index);
+    if (detail::load_word(detail::hidden_word(object, span.cell_size, 1)) == nullptr) continue;
+    const uint64_t bit = rest & -rest;
+    queued |= bit;
+    if (!finalizer_thread().queue_destructor(object))
+      continue;  // no memory: dead again in the next cycle
+    span.pending[word] |= bit;
+  }
+  return queued;
+}
+
+void Sweeper::clobber(const Span& span, uint32_t word, uint64_t dead) const noexcept {
+  for (uint64_t rest = dead; rest != 0; rest &= rest - 1) {
+    const uint32_t index = word * 64 + static_cast<uint32_t>(std::countr_zero(rest));
+    std::memset(g_heap.cell_address(span, index), 0xdb, span.cell_size);
+  }
+}
+
+SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
+  const uint32_t generation = g_cycle.sweep_generation.load(std::memory_order_acquire);
+  if (span.generation.load(std::memory_order_relaxed) == generation) return {};
+  uint64_t* const alloc = g_heap.alloc_words(span);
+  uint64_t* const mark = g_heap.mark_words(span);
+  uint32_t live = 0;
+  uint32_t freed = 0;
+  for (uint32_t w = 0; w < span.words(); ++w) {
+    const uint64_t tail = span.tail_mask(w);
+    const uint64_t used = __atomic_load_n(alloc + w, __ATOMIC_RELAXED) & ~tail;
+    const uint64_t marked = __atomic_load_n(mark + w, __ATOMIC_RELAXED);
+    uint64_t dead = used & ~marked;
+    if (dead != 0 && span.kind == Kind::kDestructor) {
+      dead &= ~span.pending[w];
+      dead &= ~queue_destructors(span, w, dead);
+    }
+    if (dead != 0) {
+      if (__builtin_expect(clobber_, 0)) clobber(span, w, dead);
+      freed += static_cast<uint32_t>(std::popcount(dead));
+      __atomic_store_n(alloc + w, (used & ~dead) | tail, __ATOMIC_RELAXED);
+    }
+    live += static_cast<uint32_t>(std::popcount(used & ~dead));
+    if (marked != 0) __atomic_store_n(mark + w, uint64_t{0}, __ATOMIC_RELAXED);
+  }
+  if (freed != 0) count_freed(span, freed);
+  span.generation.store(generation, std::memory_order_release);
+  return {live, true};
+}
+
+}  // namespace tricolor::gc
+
+namespace tricolor::runtime {
+
+uint32_t sweep_generation() noexcept {
+  return gc::g_cycle.sweep_generation.load(std::memory_order_acquire);
+}
+
+SweptSpan sweep_locked(Span& span) noexcept { return gc::g_sweeper.sweep_locked(span); }
+
+Span* next_unswept(unsigned cache_index) noexcept {
+  return gc::g_sweeper.next_unswept(cache_index);
+}
+
+}  // namespace tricolor::runtime

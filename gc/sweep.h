@@ -1,0 +1,80 @@
+#pragma once
+
+// Sweeper: turns the mark bits of a finished cycle into the free cells of the next one.
+//
+// [sweep.once]          a span is swept exactly once per generation: under its lock, when its generation is behind.
+// [sweep.before-alloc]  no cell is handed out from an unswept span.
+// [sweep.finished]      a cycle begins only when every span is swept: all marks are then clear.
+// A span is swept by whoever comes first: a thread that needs cells of its class, the thread that
+// owns it, or the collector in the background. No dead object is read, but for the hidden words of
+// those with a destructor.
+// Threads: begin(), sweep_all(): the collector. The rest: any, in a runtime section.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "runtime/base/lock.h"
+#include "runtime/heap/collector_hooks.h"
+#include "runtime/heap/span.h"
+
+#include <tricolor/detail/size_class.hpp>
+
+namespace tricolor::gc {
+
+class Sweeper {
+ public:
+  // Moves to a new generation: every span now awaits its sweep. All threads have answered H4; under
+  // the threads' lock.
+  static void next_generation() noexcept;
+  // Queues the spans of older generations.
+  void begin();
+
+  // Sweeps what is left. Gives the pages swept.
+  size_t sweep_all() noexcept;
+
+  runtime::Span* next_unswept(unsigned cache_index) noexcept;
+
+  // Cells reclaimed so far.
+  uint64_t freed(unsigned cache_index) const noexcept {
+    return freed_[cache_index].load(std::memory_order_relaxed);
+  }
+  uint64_t freed_large_objects() const noexcept {
+    return freed_large_objects_.load(std::memory_order_relaxed);
+  }
+  uint64_t freed_large_bytes() const noexcept {
+    return freed_large_bytes_.load(std::memory_order_relaxed);
+  }
+  void count_freed(const runtime::Span& span, uint32_t cells) noexcept;
+
+  void set_clobber(bool on) noexcept { clobber_ = on; }
+
+  runtime::SweptSpan sweep_locked(runtime::Span& span) noexcept;
+
+ private:
+  // Written by begin() before `next` is reset (release); next_unswept() reads `next` first
+  // (acquire).
+  struct Queue {
+    std::vector<runtime::Span*> spans;
+    std::atomic<size_t> next{0};
+    std::atomic<size_t> size{0};
+    runtime::Lock lock{runtime::LockRank::large};
+  };
+
+  uint64_t queue_destructors(runtime::Span& span, uint32_t word, uint64_t dead) noexcept;
+  void clobber(const runtime::Span& span, uint32_t word, uint64_t dead) const noexcept;
+
+  std::array<Queue, detail::kCacheEntries> queues_;
+  std::vector<runtime::Span*> large_;
+  // Statistics: relaxed.
+  std::array<std::atomic<uint64_t>, detail::kCacheEntries> freed_{};
+  std::atomic<uint64_t> freed_large_objects_{0};
+  std::atomic<uint64_t> freed_large_bytes_{0};
+  bool clobber_ = false;
+};
+
+extern Sweeper& g_sweeper;
+
+}  // namespace tricolor::gc

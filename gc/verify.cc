@@ -1,0 +1,66 @@
+#include "gc/verify.h"
+
+#include "gc/finalizer_thread.h"
+#include "gc/find_lost.h"
+#include "gc/options.h"
+#include "gc/roots.h"
+#include "runtime/base/check.h"
+#include "runtime/handshake.h"
+#include "runtime/heap/spans.h"
+
+namespace tricolor::gc {
+
+using runtime::Cell;
+using runtime::g_heap;
+using runtime::Kind;
+using runtime::Span;
+using runtime::Thread;
+
+namespace {
+
+void nothing(Thread&, runtime::StackView) noexcept {}
+
+[[noreturn]] void report_unmarked(const char* where, const void* place, Cell cell) noexcept {
+  runtime::fatal(
+      "gccheckmark: %s at %p refers to the object at %p (%zu bytes), which marking has not reached",
+      where, place, static_cast<void*>(g_heap.cell_address(cell)), cell.span->cell_size);
+}
+
+// The words of a marked object.
+__attribute__((no_sanitize("address", "thread", "undefined"))) void check_object(
+    const char* object, size_t size) noexcept {
+  for (size_t at = 0; at + sizeof(void*) <= size; at += sizeof(void*)) {
+    const void* const target = *reinterpret_cast<const void* const volatile*>(object + at);
+    const Cell cell = g_heap.find_allocated(target);
+    if (cell && !g_heap.is_marked(cell)) report_unmarked("the word", object + at, cell);
+  }
+}
+
+// Since whatever a marked object refers to must be marked, one pass over the marked objects is the
+// whole second mark.
+void check_marks() noexcept {
+  g_roots.for_each_target([](const void* target) {
+    const Cell cell = g_heap.find_allocated(target);
+    if (cell && !g_heap.is_marked(cell)) report_unmarked("a root", target, cell);
+  });
+  runtime::g_spans.for_each([](Span& span) {
+    if (span.kind == Kind::kLeaf) return;
+    for (uint32_t i = 0; i < span.cells; ++i) {
+      const Cell cell{&span, i};
+      if (g_heap.is_marked(cell) && g_heap.is_allocated(cell)) {
+        check_object(g_heap.cell_address(cell), span.cell_size);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void verify_marks(Thread&) noexcept {
+  runtime::g_handshake.stop(nothing);
+  if (options().gccheckmark) check_marks();
+  if (options().findlost) find_lost();
+  runtime::g_handshake.resume();
+}
+
+}  // namespace tricolor::gc

@@ -1,0 +1,20 @@
+#pragma once
+
+// Verify: the checks that GODEBUG asks for at the end of marking, with all threads stopped.
+//
+//   gccheckmark=1  a second mark, from the roots and through the objects the first one marked: whatever it finds must
+//                  be marked. Stack words are left out: a frame may hold an address that nobody uses any more, which
+//                  nobody has stored since.
+//   findlost=1     every writable mapping of the process is searched for words that point to what is about to be
+//                  reclaimed, and their places are reported: a raw reference that was handed to another thread, or
+//                  lies in memory that is not traced. A report may be stale memory; a bug it names is real.
+//
+// Threads: the collector, after the weak gate is closed and before H4. No malloc: a stopped thread may be inside it.
+
+#include "runtime/thread.h"
+
+namespace tricolor::gc {
+
+void verify_marks(runtime::Thread& self) noexcept;
+
+}  // namespace tricolor::gc

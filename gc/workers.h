@@ -1,0 +1,59 @@
+#pragma once
+
+// Workers: the threads that mark in the background.
+//
+// There is one per processor, at nice 5. On a processor that the program keeps busy the scheduler
+// gives a thread of that weight 335/(1024+335), a quarter: the 25% that the pacer counts on. A
+// processor that is idle it gives them whole. What they use beyond a quarter of the wall time
+// therefore counts as idle-priority work.
+//
+// Threads: start_workers(): the collector. start_thread(): any, without locks.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+
+#include "gc/marker.h"
+
+namespace tricolor::gc {
+
+// A detached thread of the library: all signals blocked except those that report an error of the
+// thread itself.
+void start_thread(const char* name, std::function<void()> run);
+
+class Workers {
+ public:
+  void start(unsigned count);
+
+  // Figures since reset(): relaxed, for pacing and traces.
+  struct Totals {
+    MarkCounts counts;
+    int64_t cpu_ns = 0;
+  };
+  void reset() noexcept;
+  Totals totals() const noexcept;
+  // Adds what any consumer has done; `background`: its work is credit for assists.
+  void add(const MarkCounts& counts, bool background) noexcept;
+  void add_cpu(int64_t ns) noexcept { cpu_ns_.fetch_add(ns, std::memory_order_relaxed); }
+
+  // Takes up to `wanted` scan work off the credit that background marking has earned; gives what it
+  // got.
+  int64_t take_credit(int64_t wanted) noexcept;
+
+  unsigned count() const noexcept { return count_; }
+
+ private:
+  void main_loop() noexcept;
+
+  unsigned count_ = 0;
+  std::atomic<int64_t> scan_work_{0};
+  std::atomic<int64_t> marked_bytes_{0};
+  std::atomic<int64_t> marked_scan_bytes_{0};
+  std::atomic<int64_t> objects_{0};
+  std::atomic<int64_t> cpu_ns_{0};
+  std::atomic<int64_t> credit_{0};
+};
+
+extern Workers g_workers;
+
+}  // namespace tricolor::gc

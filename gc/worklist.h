@@ -1,0 +1,97 @@
+#pragma once
+
+// Worklist: the shared queue of grey objects, in blocks of a page.
+//
+// An item is the address of a cell whose object is marked and has still to be scanned, or, with
+// kPieceTag set, the address of a piece of a large object. Who holds a block (a worker, an assist)
+// counts as active.
+//
+// [worklist.arrivals]  every block that becomes available counts in arrivals(), before it can be taken: a
+//                      termination round in which the count moved is not clean.
+// [worklist.active]    a consumer is active from before it takes a block until everything it found is back in
+//                      the list, or scanned. So under the lock: list empty and nobody active means no grey
+//                      object outside the threads' buffers.
+// [worklist.overflow]  when no memory is left for a block, items are dropped and overflowed() is set: the cycle
+//                      then looks for marked objects with unmarked children by walking the heap.
+// Threads: any; inside runtime sections or in a handshake. Never malloc.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/base/lock.h"
+
+namespace tricolor::gc {
+
+struct WorkBlock {
+  static constexpr uint32_t kCapacity = 510;
+
+  WorkBlock* next;
+  uint32_t count;
+  std::array<uintptr_t, kCapacity> items;
+
+  bool full() const noexcept { return count == kCapacity; }
+  bool empty() const noexcept { return count == 0; }
+};
+
+inline constexpr uintptr_t kPieceTag = 1;
+
+class Worklist {
+ public:
+  WorkBlock* take_empty() noexcept;  // nullptr: no memory
+  void give_empty(WorkBlock* block) noexcept;
+  void put(WorkBlock* block) noexcept;  // an empty one goes where it belongs
+  void put_items(const uintptr_t* items, size_t count) noexcept;
+
+  // Makes the caller active and gives it a block; nullptr (and not active) if there is none.
+  WorkBlock* begin_work() noexcept;
+  // A further block for an active caller.
+  WorkBlock* more_work() noexcept;
+  void end_work() noexcept;
+
+  bool looks_empty() const noexcept { return available_.load(std::memory_order_relaxed) == 0; }
+  bool quiescent() noexcept;
+  uint64_t arrivals() const noexcept { return arrivals_.load(std::memory_order_acquire); }
+
+  // Sleeps until something arrives after `seen`, or wake_all(), or the time is over.
+  void wait_for_arrival(uint32_t seen, int64_t timeout_ns) noexcept;
+  uint32_t wake_word() const noexcept { return wake_.load(std::memory_order_acquire); }
+  void wake_all() noexcept;
+  bool somebody_waits() const noexcept { return waiting_.load(std::memory_order_relaxed) != 0; }
+
+  void set_overflowed() noexcept { overflowed_.store(true, std::memory_order_relaxed); }
+  bool take_overflowed() noexcept { return overflowed_.exchange(false, std::memory_order_relaxed); }
+
+  size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+  runtime::Lock& lock() noexcept { return lock_; }
+  // In the child of fork(): the other threads' part is over.
+  void reset_after_fork() noexcept;
+
+ private:
+  static constexpr size_t kChunkBytes = size_t{1} << 20;
+
+  void grow_locked() noexcept;
+  void put_locked(WorkBlock* block) noexcept;
+
+  runtime::Lock lock_{runtime::LockRank::worklist};
+  // Guarded by lock_.
+  WorkBlock* full_ = nullptr;
+  WorkBlock* empty_ = nullptr;
+  uint32_t active_ = 0;
+  // Written under lock_, read without it as a hint (relaxed) ...
+  std::atomic<uint32_t> available_{0};
+  // ... but for arrivals_: the collector reads it (acquire) before and after a round; the answers
+  // of the round
+  // (release) come after the stores that matter.
+  std::atomic<uint64_t> arrivals_{0};
+  // Changed (release) after an arrival; consumers sleep on it.
+  std::atomic<uint32_t> wake_{0};
+  std::atomic<uint32_t> waiting_{0};
+  std::atomic<bool> overflowed_{false};
+  std::atomic<size_t> bytes_{0};
+};
+
+extern Worklist g_worklist;
+
+}  // namespace tricolor::gc

@@ -1,0 +1,234 @@
+#include "runtime/heap/allocate.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <mutex>
+#include <new>
+
+#include "runtime/base/check.h"
+#include "runtime/heap/central.h"
+#include "runtime/heap/collector_hooks.h"
+#include "runtime/heap/heap_map.h"
+#include "runtime/heap/spans.h"
+
+#include <tricolor/detail/layout.hpp>
+
+namespace tricolor::runtime {
+
+namespace {
+
+using gc::detail::load_word;
+using gc::detail::store_word;
+
+// At most this much is handed out at a time, so that a thread that allocates one large cell does
+// not hold 64.
+constexpr size_t kHandoutBytes = size_t{32} << 10;
+
+uint64_t lowest_bits(uint64_t bits, unsigned count) noexcept {
+  uint64_t taken = 0;
+  for (; count > 0 && bits != 0; --count) {
+    taken |= bits & -bits;
+    bits &= bits - 1;
+  }
+  return taken;
+}
+
+void mark_cells(const Span& span, uint32_t word, uint64_t cells) noexcept {
+  __atomic_fetch_or(g_heap.mark_words(span) + word, cells, __ATOMIC_RELAXED);
+}
+
+void zero_cells(const Span& span, uint32_t word, uint64_t cells) noexcept {
+  for (; cells != 0; cells &= cells - 1) {
+    std::memset(
+        g_heap.cell_address(span, word * 64 + static_cast<uint32_t>(std::countr_zero(cells))), 0,
+        span.cell_size);
+  }
+}
+
+// Hands the next free cells of `span` to `thread`. False when there are none left. Under span.lock.
+bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, size_t& bytes) noexcept {
+  const uint32_t generation = sweep_generation();
+  // [sweep.before-alloc]
+  if (sweep_locked(span).swept) span.cursor = 0;
+  uint64_t* const alloc = g_heap.alloc_words(span);
+  for (const uint32_t words = span.words(); span.cursor < words; ++span.cursor) {
+    const uint32_t w = span.cursor;
+    const uint64_t before = __atomic_load_n(alloc + w, __ATOMIC_RELAXED);
+    if (before == ~uint64_t{0}) continue;
+    uint64_t taken = ~before;
+    const size_t most = std::max<size_t>(1, kHandoutBytes / span.cell_size);
+    if (most < 64) taken = lowest_bits(taken, static_cast<unsigned>(most));
+    __atomic_store_n(alloc + w, before | taken, __ATOMIC_RELAXED);
+    if (__builtin_expect(zero_early(), 0)) zero_cells(span, w, taken);
+    if (allocates_black(thread, generation)) mark_cells(span, w, taken);  // [alloc.black]
+    CacheEntry& entry = thread.cache[cache_index];
+    store_word(entry.base, g_heap.cell_address(span, w * 64));
+    store_word(entry.free, taken);
+    const auto count = static_cast<unsigned>(std::popcount(taken));
+    std::atomic<uint64_t>& handed = thread.handed[cache_index];
+    handed.store(handed.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+    bytes = count * span.cell_size;
+    return true;
+  }
+  return false;
+}
+
+// Fills the thread's cache entry. False when memory is gone.
+bool refill(Thread& thread, unsigned cache_index) noexcept {
+  Span*& span = thread.spans[cache_index];
+  size_t bytes = 0;
+  for (;;) {
+    if (span != nullptr) {
+      bool taken;
+      {
+        const std::lock_guard guard(span->lock);
+        taken = take_word_locked(thread, cache_index, *span, bytes);
+      }
+      if (taken) break;
+      Span* const exhausted = span;
+      span = nullptr;
+      g_central.release(cache_index, *exhausted);
+    }
+    Span* const fresh = g_central.acquire(cache_index);
+    if (fresh == nullptr) return false;
+    fresh->cursor = 0;
+    span = fresh;
+  }
+  charge_allocation(thread, bytes, span->kind);
+  return true;
+}
+
+void* pop_cell(Thread& thread, unsigned cache_index) noexcept {
+  CacheEntry& entry = thread.cache[cache_index];
+  char* cell = entry.base + static_cast<size_t>(std::countr_zero(entry.free)) *
+                                gc::detail::class_size(cache_index % gc::detail::kClassCount);
+  asm volatile("" : "+r"(cell));  // [alloc.address-first]
+  store_word(entry.free, entry.free & (entry.free - 1));
+  return cell;
+}
+
+void return_unused(Thread& thread, unsigned cache_index, Span& span) noexcept {
+  CacheEntry& entry = thread.cache[cache_index];
+  const uint64_t unused = entry.free;
+  if (unused == 0) return;
+  const std::lock_guard guard(span.lock);
+  sweep_locked(span);
+  const uint32_t w = static_cast<uint32_t>(entry.base - g_heap.cell_address(span, 0)) /
+                     static_cast<uint32_t>(span.cell_size) / 64;
+  store_word(entry.free, uint64_t{0});
+  uint64_t* const alloc = g_heap.alloc_words(span) + w;
+  __atomic_store_n(alloc, __atomic_load_n(alloc, __ATOMIC_RELAXED) & ~unused, __ATOMIC_RELAXED);
+  __atomic_fetch_and(g_heap.mark_words(span) + w, ~unused, __ATOMIC_RELAXED);
+  std::atomic<uint64_t>& handed = thread.handed[cache_index];
+  handed.store(
+      handed.load(std::memory_order_relaxed) - static_cast<uint64_t>(std::popcount(unused)),
+      std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void return_cells(Thread& thread) noexcept {
+  for (unsigned i = 0; i < kCacheEntries; ++i) {
+    Span* const span = thread.spans[i];
+    if (span == nullptr) continue;
+    return_unused(thread, i, *span);
+    thread.spans[i] = nullptr;
+    g_central.release(i, *span);
+  }
+}
+
+void mark_unused_cells(Thread& thread) noexcept {
+  for (unsigned i = 0; i < kCacheEntries; ++i) {
+    const CacheEntry& entry = thread.cache[i];
+    const uint64_t unused = load_word(entry.free);
+    if (unused == 0) continue;
+    const Cell first = g_heap.find(entry.base);
+    __atomic_fetch_or(g_heap.mark_words(*first.span) + first.index / 64, unused, __ATOMIC_RELAXED);
+  }
+}
+
+void free_cell(Thread& thread, Span& span, uint32_t index) noexcept {
+  const unsigned cache_index = span.cache_index();
+  const uint64_t bit = uint64_t{1} << (index % 64);
+  if (zero_early()) zero_cells(span, index / 64, bit);
+  CacheEntry& entry = thread.cache[cache_index];
+  // The word this thread is handing out: the cell is its next one. Its alloc bit stays.
+  if (thread.spans[cache_index] == &span &&
+      entry.base == g_heap.cell_address(span, index / 64 * 64)) {
+    store_word(entry.free, entry.free | bit);
+    std::atomic<uint64_t>& handed = thread.handed[cache_index];
+    handed.store(handed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    return;
+  }
+  {
+    const std::lock_guard guard(span.lock);
+    sweep_locked(span);
+    uint64_t* const alloc = g_heap.alloc_words(span) + index / 64;
+    __atomic_store_n(alloc, __atomic_load_n(alloc, __ATOMIC_RELAXED) & ~bit, __ATOMIC_RELAXED);
+  }
+  g_central.note_returned_cells(cache_index, span);
+}
+
+bool is_unused(Cell cell) noexcept {
+  if (cell.span->is_large()) return false;
+  const unsigned cache_index = cell.span->cache_index();
+  const char* const base = g_heap.cell_address(*cell.span, cell.index / 64 * 64);
+  lock_threads(Thread::current());
+  bool unused = false;
+  for (const Thread* t = g_threads.first(); t != nullptr && !unused; t = t->next) {
+    const CacheEntry& entry = t->cache[cache_index];
+    unused = load_word(entry.base) == base && (load_word(entry.free) >> (cell.index % 64) & 1) != 0;
+  }
+  g_threads.lock().unlock();
+  return unused;
+}
+
+uint32_t unused_cells(const Thread& thread, unsigned cache_index) noexcept {
+  return static_cast<uint32_t>(std::popcount(load_word(thread.cache[cache_index].free)));
+}
+
+}  // namespace tricolor::runtime
+
+namespace tricolor::gc::detail {
+
+using runtime::RuntimeScope;
+using runtime::Span;
+using runtime::Thread;
+
+void* allocate_slow(unsigned cache_index) {
+  Thread& thread = Thread::attached();
+  for (unsigned attempt = 0;; ++attempt) {
+    {
+      const RuntimeScope scope(thread);
+      if (load_word(thread.cache[cache_index].free) != 0 || runtime::refill(thread, cache_index)) {
+        return runtime::pop_cell(thread, cache_index);
+      }
+    }
+    if (!runtime::collect_for_memory(thread, attempt)) throw std::bad_alloc();
+  }
+}
+
+void* allocate_large(std::size_t size, Kind kind) {
+  Thread& thread = Thread::attached();
+  for (unsigned attempt = 0;; ++attempt) {
+    bool zeroed = false;
+    char* object = nullptr;
+    {
+      const RuntimeScope scope(thread);
+      if (Span* const span = runtime::g_spans.create_large(thread, kind, size, zeroed)) {
+        object = runtime::g_heap.cell_address(*span, 0);
+        runtime::charge_large_allocation(thread, *span);
+      }
+    }
+    if (object != nullptr) {
+      // Outside the runtime section: clearing takes long, and the thread answers handshakes
+      // meanwhile.
+      if (!zeroed) std::memset(object, 0, size);
+      return object;
+    }
+    if (!runtime::collect_for_memory(thread, attempt)) throw std::bad_alloc();
+  }
+}
+
+}  // namespace tricolor::gc::detail

@@ -1,0 +1,151 @@
+#include "runtime/heap/central.h"
+
+#include <bit>
+#include <mutex>
+
+#include "runtime/base/check.h"
+#include "runtime/heap/collector_hooks.h"
+#include "runtime/heap/heap_map.h"
+#include "runtime/heap/spans.h"
+
+namespace tricolor::runtime {
+
+using gc::detail::kClassCount;
+
+Central g_central;
+
+uint32_t live_cells_locked(const Span& span) noexcept {
+  const uint64_t* const alloc = g_heap.alloc_words(span);
+  uint32_t live = 0;
+  for (uint32_t w = 0; w < span.words(); ++w) {
+    live += static_cast<uint32_t>(
+        std::popcount(__atomic_load_n(alloc + w, __ATOMIC_RELAXED) & ~span.tail_mask(w)));
+  }
+  return live;
+}
+
+unsigned Central::bucket_of(uint32_t free, uint32_t cells) noexcept {
+  return kBuckets - 1 - (free * kBuckets - 1) / cells;  // 0: more than three quarters free
+}
+
+Span* Central::pop_partial(List& list) noexcept {
+  const std::lock_guard guard(list.lock);
+  for (Span*& head : list.heads) {
+    if (head == nullptr) continue;
+    Span* const span = head;
+    head = span->next;
+    span->next = nullptr;
+    span->state = SpanState::kOwned;
+    return span;
+  }
+  return nullptr;
+}
+
+Span* Central::acquire(unsigned cache_index) noexcept {
+  List& list = lists_[cache_index];
+  if (Span* const span = pop_partial(list)) return span;
+  while (Span* const span = next_unswept(cache_index)) {
+    uint32_t live;
+    {
+      const std::lock_guard span_guard(span->lock);
+      const SweptSpan swept = sweep_locked(*span);
+      if (!swept.swept) continue;
+      live = swept.live;
+    }
+    {
+      const std::lock_guard guard(list.lock);
+      if (span->state == SpanState::kIdle && live < span->cells) {
+        span->state = SpanState::kOwned;
+        return span;
+      }
+    }
+  }
+  return g_spans.create_small(static_cast<Kind>(cache_index / kClassCount),
+                              cache_index % kClassCount);
+}
+
+// Moves a span from `expected` to the list or the page heap, according to its live cells. A span in
+// any other state is left alone: somebody else answers for it.
+void Central::place(unsigned cache_index, Span& span, uint32_t live, SpanState expected) noexcept {
+  List& list = lists_[cache_index];
+  {
+    const std::lock_guard guard(list.lock);
+    if (span.state != expected) return;
+    if (live == span.cells) {
+      span.state = SpanState::kIdle;
+      return;
+    }
+    if (live != 0) {
+      span.state = SpanState::kPartial;
+      Span*& head = list.heads[bucket_of(span.cells - live, span.cells)];
+      span.next = head;
+      head = &span;
+      return;
+    }
+    span.state = SpanState::kFree;  // nobody else can take it from here on
+  }
+  g_spans.destroy(span);
+}
+
+void Central::release(unsigned cache_index, Span& span) noexcept {
+  uint32_t live;
+  {
+    const std::lock_guard span_guard(span.lock);
+    sweep_locked(span);
+    live = live_cells_locked(span);
+  }
+  place(cache_index, span, live, SpanState::kOwned);
+}
+
+uint32_t Central::sweep(Span& span) noexcept {
+  uint32_t live;
+  uint32_t pages;
+  bool large;
+  unsigned cache_index;
+  {
+    const std::lock_guard span_guard(span.lock);
+    const SweptSpan swept = sweep_locked(span);
+    if (!swept.swept) return 0;
+    live = swept.live;
+    pages = span.pages;
+    large = span.is_large();
+    cache_index = large ? 0 : span.cache_index();
+  }
+  if (!large) {
+    place(cache_index, span, live, SpanState::kIdle);
+  } else if (live == 0) {
+    g_spans.destroy(span);
+  }
+  return pages;
+}
+
+void Central::note_returned_cells(unsigned cache_index, Span& span) noexcept {
+  List& list = lists_[cache_index];
+  const std::lock_guard guard(list.lock);
+  if (span.state != SpanState::kIdle) return;
+  span.state = SpanState::kPartial;
+  span.next = list.heads[kBuckets - 1];
+  list.heads[kBuckets - 1] = &span;
+}
+
+void Central::forget_partial(unsigned cache_index) noexcept {
+  List& list = lists_[cache_index];
+  const std::lock_guard guard(list.lock);
+  for (Span*& head : list.heads) {
+    while (Span* const span = head) {
+      head = span->next;
+      span->next = nullptr;
+      span->state = SpanState::kIdle;
+    }
+  }
+}
+
+void Central::lock_all() noexcept {
+  for (List& list : lists_) list.lock.lock();
+}
+
+void Central::unlock_all() noexcept {
+  for (List& list : lists_) list.lock.unlock();
+}
+
+}  // namespace tricolor::runtime

@@ -1,0 +1,114 @@
+#include "runtime/heap/spans.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+
+#include "runtime/base/check.h"
+#include "runtime/heap/collector_hooks.h"
+#include "runtime/os/os.h"
+
+namespace tricolor::runtime {
+
+using gc::detail::kLargeClass;
+using gc::detail::kSizeClasses;
+
+Spans g_spans;
+
+bool Spans::init() noexcept { return pages_.init(g_heap.base(), g_heap.reserved_bytes()); }
+
+Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size, uint32_t cells,
+                   const Thread* owner_of_large) noexcept {
+  const uint32_t end = run.first + run.count;
+  if (end > used_end()) {
+    const std::lock_guard guard(tables_lock_);
+    if (!g_heap.ensure_tables(end)) {
+      pages_.free(run);
+      return nullptr;
+    }
+    used_end_.store(std::max(used_end(), end), std::memory_order_release);
+  }
+  Span& span = *g_heap.span_at(run.first);
+  uint64_t* pending = nullptr;
+  const uint32_t words = (cells + 63) / 64;
+  if (kind == Kind::kDestructor) {
+    pending = static_cast<uint64_t*>(std::calloc(words, sizeof(uint64_t)));
+    if (pending == nullptr) {
+      pages_.free(run);
+      return nullptr;
+    }
+  }
+  {
+    const std::lock_guard guard(span.lock);
+    span.first_page = run.first;
+    span.pages = run.count;
+    span.size_class = static_cast<uint8_t>(size_class);
+    span.kind = kind;
+    span.cells = static_cast<uint16_t>(cells);
+    span.cursor = 0;
+    span.cell_size = cell_size;
+    span.next = nullptr;
+    span.pending = pending;
+    uint64_t* const alloc = g_heap.alloc_words(span);
+    uint64_t* const mark = g_heap.mark_words(span);
+    for (uint32_t w = 0; w < words; ++w) {
+      __atomic_store_n(alloc + w, span.tail_mask(w), __ATOMIC_RELAXED);
+      __atomic_store_n(mark + w, uint64_t{0}, __ATOMIC_RELAXED);
+    }
+    const uint32_t generation = sweep_generation();
+    if (owner_of_large != nullptr) {
+      // [alloc.word-locked], [alloc.black]: the only cell is handed out as the span comes to be.
+      span.state = SpanState::kLarge;
+      __atomic_store_n(alloc, ~uint64_t{0}, __ATOMIC_RELAXED);
+      if (allocates_black(*owner_of_large, generation))
+        __atomic_store_n(mark, uint64_t{1}, __ATOMIC_RELAXED);
+    } else {
+      span.state = SpanState::kOwned;
+    }
+    span.generation.store(generation, std::memory_order_release);
+    g_heap.publish_span(span);
+  }
+  spans_in_use_.fetch_add(1, std::memory_order_relaxed);
+  return &span;
+}
+
+Span* Spans::create_small(Kind kind, unsigned size_class) noexcept {
+  const gc::detail::SizeClass& table = kSizeClasses[size_class];
+  if (!may_grow(size_t{table.pages} << kPageShift)) return nullptr;
+  const PageRun run = pages_.allocate(table.pages);
+  if (!run) return nullptr;
+  return setup(run, kind, size_class, table.size, table.cells, nullptr);
+}
+
+Span* Spans::create_large(const Thread& thread, Kind kind, size_t size, bool& zeroed) noexcept {
+  const size_t pages = (size + kPageSize - 1) >> kPageShift;
+  if (pages > g_heap.reserved_bytes() >> kPageShift || !may_grow(pages << kPageShift))
+    return nullptr;
+  const PageRun run = pages_.allocate(static_cast<uint32_t>(pages));
+  if (!run) return nullptr;
+  zeroed = run.zeroed;
+  // The hidden words must read as "nothing to destroy" before anybody can look.
+  char* const memory = g_heap.page_address(run.first);
+  if (!zeroed) {
+    const size_t cleared = zero_early() ? size : 2 * sizeof(void*);
+    std::memset(memory + size - cleared, 0, cleared);
+  }
+  return setup(run, kind, kLargeClass, size, 1, &thread);
+}
+
+void Spans::destroy(Span& span) noexcept {
+  const PageRun run{span.first_page, span.pages, false};
+  {
+    const std::lock_guard guard(span.lock);
+    TC_DCHECK(span.state != SpanState::kOwned, "span at page %u is still owned", span.first_page);
+    span.state = SpanState::kFree;
+    std::free(span.pending);
+    span.pending = nullptr;
+    g_heap.retire_span(span);
+  }
+  spans_in_use_.fetch_sub(1, std::memory_order_relaxed);
+  pages_.free(run);
+}
+
+}  // namespace tricolor::runtime

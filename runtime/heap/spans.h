@@ -1,0 +1,75 @@
+#pragma once
+
+// Spans: creates spans on runs of pages and gives their pages back.
+//
+// [spans.table]  the span headers in use are those whose state is not kFree; for_each() visits them in address
+//                order, by following each one's length.
+// [spans.stable] visit() may see a span that is being destroyed, never miss one that existed throughout.
+// Threads: any, in a runtime section; not in a signal handler.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "runtime/base/lock.h"
+#include "runtime/heap/heap_map.h"
+#include "runtime/heap/page_heap.h"
+#include "runtime/heap/span.h"
+
+namespace tricolor::runtime {
+
+class Thread;
+
+class Spans {
+ public:
+  bool init() noexcept;
+
+  // A span of small cells, owned by the caller, swept, all cells free. nullptr when memory is gone.
+  Span* create_small(Kind kind, unsigned size_class) noexcept;
+
+  // A span of one large object of `size` bytes, handed out to `thread`; `zeroed`: its memory is
+  // zero. nullptr when memory is gone.
+  Span* create_large(const Thread& thread, Kind kind, size_t size, bool& zeroed) noexcept;
+
+  // Gives back a span that nobody can reach any more: not listed, not owned, no object in it.
+  void destroy(Span& span) noexcept;
+
+  // Calls visit(Span&), under the span's lock, for every span in use; spans created or destroyed
+  // meanwhile may or may not be seen.
+  template <class Visit>
+  void for_each(Visit visit) noexcept;
+
+  PageHeap& pages() noexcept { return pages_; }
+  uint32_t used_end() const noexcept { return used_end_.load(std::memory_order_acquire); }
+  size_t spans_in_use() const noexcept { return spans_in_use_.load(std::memory_order_relaxed); }
+
+ private:
+  Span* setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size, uint32_t cells,
+              const Thread* owner_of_large) noexcept;
+
+  PageHeap pages_;
+  Lock tables_lock_{LockRank::metadata};
+  // Number of pages ever used. Grows under tables_lock_ (release); for_each() reads it (acquire).
+  std::atomic<uint32_t> used_end_{0};
+  std::atomic<size_t> spans_in_use_{0};  // relaxed everywhere: statistics
+};
+
+extern Spans g_spans;
+
+template <class Visit>
+void Spans::for_each(Visit visit) noexcept {
+  const uint32_t end = used_end();
+  for (uint32_t page = 0; page < end;) {
+    Span* const span = g_heap.span_starting_at(page);
+    uint32_t pages = 0;
+    if (span != nullptr) {
+      const std::lock_guard guard(span->lock);
+      pages = span->pages;
+      if (pages != 0) visit(*span);
+    }
+    page += pages == 0 ? 1 : pages;
+  }
+}
+
+}  // namespace tricolor::runtime

@@ -1,0 +1,220 @@
+#include "runtime/thread.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <cstring>
+#include <mutex>
+#include <new>
+
+#include "runtime/base/check.h"
+#include "runtime/handshake.h"
+#include "runtime/heap/allocate.h"
+#include "runtime/heap/central.h"
+#include "runtime/heap/heap_map.h"
+#include "runtime/heap/spans.h"
+#include "runtime/os/os.h"
+
+namespace tricolor::gc::detail {
+
+namespace {
+// Without a free cell: the first allocation of a thread takes the slow path, which attaches it.
+constinit std::array<CacheEntry, kCacheEntries> g_no_cells{};
+}  // namespace
+
+constinit thread_local ThreadLocal tls
+    __attribute__((tls_model("initial-exec"))) = {g_no_cells.data(), nullptr, true};
+
+void attach_slow() { runtime::Thread::attached(); }
+
+}  // namespace tricolor::gc::detail
+
+namespace tricolor::runtime {
+
+using gc::detail::store_word;
+using gc::detail::tls;
+
+Threads g_threads;
+
+namespace {
+
+pthread_key_t g_exit_key;
+pthread_once_t g_init_once = PTHREAD_ONCE_INIT;
+
+// Runs after the destructors of thread_locals. A later key destructor that uses the heap attaches
+// the thread again, and the system calls this once more.
+void on_thread_exit(void* thread) noexcept {
+  if (Thread::current() == thread) static_cast<Thread*>(thread)->detach();
+}
+
+void init_process() {
+  if (!g_heap.init() || !g_spans.init()) {
+    fatal("no address space for the heap (64 MiB and tables at least are needed)");
+  }
+  TC_CHECK(pthread_key_create(&g_exit_key, on_thread_exit) == 0, "no thread-specific key left");
+  g_handshake.init();
+  init_collector();
+}
+
+}  // namespace
+
+Thread& Thread::attach() {
+  pthread_once(&g_init_once, init_process);
+  Thread* thread;
+  lock_threads(nullptr);
+  {
+    const std::lock_guard guard(g_threads.lock(), std::adopt_lock);
+    thread = g_threads.take_record();
+    thread->depth_ = 1;
+    thread->blocked_depth_ = 0;
+    thread->tid = os::tid();
+    thread->local = &tls;
+    thread->state.store(ThreadState::kRunning, std::memory_order_relaxed);
+    thread->requested.store(g_handshake.sequence(), std::memory_order_relaxed);
+    thread->answered.store(g_handshake.sequence(), std::memory_order_relaxed);
+    TC_CHECK(os::stack_bounds(&thread->stack_lo, &thread->stack_hi),
+             "the bounds of this thread's stack are unknown");
+    try {
+      thread_attached(*thread);
+    } catch (...) {
+      g_threads.give_record(*thread);
+      throw;
+    }
+    g_threads.add(*thread);
+    tls.thread = thread;
+    tls.cache = thread->cache.data();
+  }
+  sigset_t handshakes;
+  sigemptyset(&handshakes);
+  sigaddset(&handshakes, Handshake::signal_number());
+  pthread_sigmask(SIG_UNBLOCK, &handshakes, nullptr);
+  pthread_setspecific(g_exit_key, thread);
+  start_collector_threads();
+  thread->leave();
+  return *thread;
+}
+
+void Thread::detach() noexcept {
+  enter();
+  return_cells(*this);
+  enter_blocked();
+  lock_threads(nullptr);
+  thread_detached(*this);
+  g_threads.remove(*this);
+  tls.cache = gc::detail::g_no_cells.data();
+  tls.thread = nullptr;
+  store_word(tls.marking, true);  // the next store attaches again
+  pthread_setspecific(g_exit_key, nullptr);
+  g_threads.give_record(*this);
+  g_threads.lock().unlock();
+}
+
+void Thread::answer_here() noexcept {
+  while (is_asked()) {
+    store_word(depth_, 1);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    const uint32_t sequence = requested.load(std::memory_order_acquire);
+    arch::Registers registers;
+    arch::spill_registers(registers);
+    g_handshake.perform(
+        *this, StackView{arch::stack_pointer(), registers.words, std::size(registers.words)});
+    g_handshake.acknowledge(*this, sequence);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    store_word(depth_, 0);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+}
+
+__attribute__((no_sanitize("address", "thread"))) static void save_frames(uintptr_t* out,
+                                                                          size_t count,
+                                                                          const char* sp,
+                                                                          const char* hi) noexcept {
+  const uintptr_t* from = reinterpret_cast<const uintptr_t*>(sp);
+  const size_t there = hi > sp ? static_cast<size_t>(hi - sp) / sizeof(uintptr_t) : 0;
+  for (size_t i = 0; i < count; ++i) {
+    const volatile uintptr_t* const word = from + i;
+    out[i] = i < there ? *word : 0;
+  }
+}
+
+void Thread::enter_blocked() noexcept {
+  if (blocked_depth_++ > 0) return;
+  enter();  // no answer between the snapshot and the change of state
+  arch::Registers registers;
+  arch::spill_registers(registers);
+  std::memcpy(saved_words.data(), registers.words, sizeof(registers.words));
+  constexpr size_t kRegisters = std::size(decltype(registers.words){});
+  saved_sp = arch::stack_pointer();
+  const bool on_own_stack = saved_sp >= stack_lo && saved_sp < stack_hi;
+  save_frames(saved_words.data() + kRegisters, saved_words.size() - kRegisters, saved_sp,
+              on_own_stack ? stack_hi : saved_sp);
+  state.store(ThreadState::kBlocked, std::memory_order_release);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  store_word(depth_, depth_ - 1);
+}
+
+void Thread::leave_blocked() noexcept {
+  if (--blocked_depth_ > 0) return;
+  for (int spins = 0;; ++spins) {
+    // [thread.taken]
+    ThreadState expected = ThreadState::kBlocked;
+    if (state.compare_exchange_weak(expected, ThreadState::kRunning, std::memory_order_acq_rel))
+      break;
+    if (spins < 100) {
+      arch::pause();
+    } else {
+      os::sleep_ns(20'000);
+    }
+  }
+  if (is_asked() && depth_ == 0) answer_here();
+}
+
+void lock_threads(Thread* self) noexcept {
+  if (g_threads.lock().try_lock()) return;
+  if (self == nullptr) {
+    g_threads.lock().lock();
+    return;
+  }
+  const BlockedWait wait(self);
+  g_threads.lock().lock();
+}
+
+void Threads::add(Thread& thread) noexcept {
+  thread.previous = nullptr;
+  thread.next = first_;
+  if (first_ != nullptr) first_->previous = &thread;
+  first_ = &thread;
+  ++count_;
+}
+
+void Threads::remove(Thread& thread) noexcept {
+  (thread.previous == nullptr ? first_ : thread.previous->next) = thread.next;
+  if (thread.next != nullptr) thread.next->previous = thread.previous;
+  thread.next = nullptr;
+  thread.previous = nullptr;
+  --count_;
+}
+
+void Threads::keep_only(Thread* survivor) noexcept {
+  first_ = survivor;
+  count_ = 0;
+  if (survivor == nullptr) return;
+  survivor->next = nullptr;
+  survivor->previous = nullptr;
+  count_ = 1;
+}
+
+Thread* Threads::take_record() {
+  if (free_ == nullptr) return new Thread;
+  Thread* const thread = free_;
+  free_ = thread->next;
+  thread->next = nullptr;
+  return thread;
+}
+
+void Threads::give_record(Thread& thread) noexcept {
+  thread.next = free_;
+  free_ = &thread;
+}
+
+}  // namespace tricolor::runtime

@@ -1,0 +1,191 @@
+#pragma once
+
+// Thread: what the runtime knows of an attached thread, and the protocol by which the collector reaches it.
+//
+//   kRunning   runs program code, or runtime code while depth > 0. Answers handshakes itself: when it leaves the
+//              runtime, or in a signal handler if depth is 0.
+//   kBlocked   promises not to touch collected objects. Its references lie in saved_words and above saved_sp.
+//   kTaken     blocked, and the collector is answering for it; it may not leave until it is kBlocked again.
+//
+//   kRunning -> kBlocked            the thread itself (enter_blocked)
+//   kBlocked -> kRunning            the thread itself (leave_blocked)
+//   kBlocked -> kTaken -> kBlocked  the collector, in a handshake
+//
+// [thread.depth]    depth > 0 while the thread is inside the runtime: a signal does not answer then, because
+//                   structures may be half changed. Whoever brings depth back to 0 looks for a request.
+// [thread.taken]    a thread leaves kBlocked only by its own compare-exchange from kBlocked: never while taken.
+// [thread.list]     threads join and leave the list under g_threads.lock(), which a handshake holds throughout:
+//                   the set of threads does not change during one. A thread that waits for that lock is either
+//                   not in the list or blocked.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "runtime/arch/cpu.h"
+#include "runtime/base/lock.h"
+#include "runtime/heap/span.h"
+
+#include <tricolor/detail/thread_local.hpp>
+
+namespace tricolor::gc {
+struct ThreadData;
+}
+
+namespace tricolor::runtime {
+
+using gc::detail::CacheEntry;
+using gc::detail::kCacheEntries;
+
+enum class ThreadState : uint32_t { kRunning, kBlocked, kTaken };
+
+// What a thread may keep references in: its stack from `sp` up, and some words saved elsewhere.
+struct StackView {
+  const char* sp;
+  const uintptr_t* words;
+  size_t count;
+};
+
+class Thread {
+ public:
+  static Thread* current() noexcept { return gc::detail::tls.thread; }
+  // The calling thread's record; attaches it first if need be. std::bad_alloc.
+  static Thread& attached() {
+    Thread* const self = current();
+    return self != nullptr ? *self : attach();
+  }
+  static Thread& attach();
+
+  // Gives everything back and leaves the list. The calling thread only, outside runtime sections.
+  void detach() noexcept;
+
+  void enter() noexcept {
+    gc::detail::store_word(depth_, depth_ + 1);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+  void leave() noexcept {
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    gc::detail::store_word(depth_, depth_ - 1);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (__builtin_expect(is_asked(), 0) && depth_ == 0) answer_here();
+  }
+  bool in_runtime() const noexcept { return gc::detail::load_word(depth_) != 0; }
+
+  // A handshake waits for this thread's answer.
+  bool is_asked() const noexcept {
+    return requested.load(std::memory_order_acquire) != answered.load(std::memory_order_relaxed);
+  }
+
+  // Answers all requests now. The calling thread, depth 0 or in its signal handler.
+  void answer_here() noexcept __attribute__((noinline));
+
+  // Around waiting; nests. The frame of the caller and everything above it stay roots.
+  void enter_blocked() noexcept __attribute__((noinline));
+  void leave_blocked() noexcept;
+
+  // --- The calling thread's allocation state (see heap/allocate.cc) -----------------------------
+  std::array<CacheEntry, kCacheEntries> cache{};
+  std::array<Span*, kCacheEntries> spans{};
+  // Cells handed out so far, per cache index, those in `cache` included. Written by the owner, read
+  // relaxed by statistics.
+  std::array<std::atomic<uint64_t>, kCacheEntries> handed{};
+  uint32_t slow_paths = 0;  // for GODEBUG=gcstress
+
+  // --- Handshakes ------------------------------------------------------------------------------
+  // `requested` is stored by the collector (release), loaded by the thread (acquire): the pair
+  // makes the action visible. `answered` is stored by whoever answers (release), loaded by the
+  // collector (acquire): the pair makes the effects of the answer visible, and everything the
+  // thread did before.
+  std::atomic<uint32_t> requested{0};
+  std::atomic<uint32_t> answered{0};
+  // Transitions above. Entering kBlocked is a release, taking and leaving it acquire: whoever moves
+  // on sees what the other did before.
+  std::atomic<ThreadState> state{ThreadState::kRunning};
+  const char* saved_sp = nullptr;
+  // Registers, and the frames of the functions that entered kBlocked: they are gone when these
+  // return, and may hold the callers' registers.
+  std::array<uintptr_t, 80> saved_words{};
+
+  // --- Constant while attached -----------------------------------------------------------------
+  gc::detail::ThreadLocal* local =
+      nullptr;  // the thread's tls: the collector writes it while it is blocked
+  char* stack_lo = nullptr;
+  char* stack_hi = nullptr;
+  int tid = 0;
+  gc::ThreadData* data = nullptr;  // the collector's part
+
+  // Guarded by g_threads.lock().
+  Thread* next = nullptr;
+  Thread* previous = nullptr;
+
+ private:
+  int depth_ = 0;
+  int blocked_depth_ = 0;
+};
+
+// Marks a stretch of runtime code: no handshake is answered inside.
+class RuntimeScope {
+ public:
+  explicit RuntimeScope(Thread& thread) noexcept : thread_(thread) { thread_.enter(); }
+  ~RuntimeScope() { thread_.leave(); }
+  RuntimeScope(const RuntimeScope&) = delete;
+  RuntimeScope& operator=(const RuntimeScope&) = delete;
+
+ private:
+  Thread& thread_;
+};
+
+// While the calling thread waits inside the runtime for something that may take long or for
+// g_threads.lock().
+class BlockedWait {
+ public:
+  explicit BlockedWait(Thread* thread) noexcept : thread_(thread) {
+    if (thread_ != nullptr) thread_->enter_blocked();
+  }
+  ~BlockedWait() {
+    if (thread_ != nullptr) thread_->leave_blocked();
+  }
+  BlockedWait(const BlockedWait&) = delete;
+  BlockedWait& operator=(const BlockedWait&) = delete;
+
+ private:
+  Thread* thread_;
+};
+
+// The list of attached threads.
+class Threads {
+ public:
+  Lock& lock() noexcept { return lock_; }
+  Thread* first() const noexcept { return first_; }
+  size_t count() const noexcept { return count_; }
+
+  // Under lock().
+  void add(Thread& thread) noexcept;
+  void remove(Thread& thread) noexcept;
+  // Forgets all threads but `survivor` (nullptr: all): in the child of fork().
+  void keep_only(Thread* survivor) noexcept;
+
+  // Records are never returned to the system. Under lock().
+  Thread* take_record();
+  void give_record(Thread& thread) noexcept;
+
+ private:
+  Lock lock_{LockRank::threads};
+  Thread* first_ = nullptr;
+  Thread* free_ = nullptr;
+  size_t count_ = 0;
+};
+
+extern Threads g_threads;
+
+// Takes g_threads.lock(); the calling thread counts as blocked while it waits for it.
+void lock_threads(Thread* self) noexcept;
+
+// Hooks implemented by the collector. The first three run under g_threads.lock().
+void init_collector();                          // before the first thread is attached
+void thread_attached(Thread& thread);           // its phase flags; may throw std::bad_alloc
+void thread_detached(Thread& thread) noexcept;  // hands over what it has gathered
+void fold_statistics(Thread& thread) noexcept;  // a leaving thread's counts outlive it
+void start_collector_threads() noexcept;        // after the first thread is attached
+
+}  // namespace tricolor::runtime
