@@ -100,6 +100,11 @@ inline std::uint64_t announce_seed(const char* test) {
   for (volatile char& c : below) c = 0;
 }
 
+// Keeps the processor busy without a call, an allocation or a store.
+inline void spin(std::size_t steps) noexcept {
+  for (std::size_t i = 0; i < steps; ++i) asm volatile("");
+}
+
 // Runs `f` on a thread that has ended when this returns: none of its references is left on any stack.
 template <class F>
 [[gnu::noinline]] void on_fresh_thread(F&& f) {

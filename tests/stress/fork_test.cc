@@ -1,0 +1,214 @@
+// fork: the child goes on alone, with the whole heap and a collector of its own; the parent does not notice.
+#include "tests/subprocess.hpp"
+
+#include <fstream>
+
+namespace tricolor::tests {
+namespace {
+
+struct Graph {
+  explicit Graph(std::size_t size) {
+    nodes = gc::make_array<gc::ptr<Node>>(size);
+    for (std::size_t i = 0; i < size; ++i) {
+      nodes[i] = gc::make<Node>(i);
+      nodes[i]->left = nodes[mix(i) % (i + 1)];
+      nodes[i]->right = gc::make<Node>(i + size);
+    }
+  }
+  bool intact() const {
+    const std::size_t size = gc::array_size(nodes.get());
+    for (std::size_t i = 0; i < size; ++i) {
+      const Node* const node = nodes[i];
+      if (!node->intact() || node->key != i || node->left->key != mix(i) % (i + 1) || !node->right->intact() ||
+          node->right->key != i + size) {
+        return false;
+      }
+    }
+    return true;
+  }
+  gc::root<gc::ptr<Node>> nodes;
+};
+
+// What a child does; each failure has an exit code of its own.
+int live_on(const Graph& graph, Node* local) {
+  if (!graph.intact()) return 1;
+  shake(3);
+  if (!graph.intact()) return 2;
+  if (!local->intact() || !local->left->intact()) return 3;
+  gc::weak<Node> weak;
+  on_fresh_thread([&] {
+    weak = gc::make<Node>(1);
+    churn(2000);
+  });
+  collect_all();
+  if (!weak.expired()) return 4;
+  std::atomic<int> events{0};
+  on_fresh_thread([&] {
+    for (int i = 0; i < 10; ++i) gc::set_finalizer(gc::make<Node>(), [&](Node*) { ++events; });
+  });
+  collect_all();
+  collect_all();
+  if (events < 9) return 5;
+  Findings findings;
+  on_threads(3, [&](std::size_t t) {
+    Node* const node = gc::make<Node>(t);
+    runtime::collect();
+    churn(2000);
+    findings.expect(node->intact(), "");
+  });
+  if (findings.count() != 0) return 6;
+  return graph.intact() ? 0 : 7;
+}
+
+void check_child(const ProcessResult& child) {
+  CAPTURE(child.signal);
+  CAPTURE(child.err);
+  CHECK(!child.timed_out);
+  CHECK(child.exit_code == 0);
+}
+
+TEST_CASE("stress fork: a child of a quiet program") {
+  const Graph graph(scaled(20'000));
+  Node* const local = gc::make<Node>(1);
+  local->left = gc::make<Node>(2);
+  for (int i = 0; i < 3; ++i) check_child(run_forked([&] { return live_on(graph, local); }));
+  shake(1);
+  CHECK(graph.intact());
+  CHECK(local->left->intact());
+}
+
+TEST_CASE("stress fork: children while mutators, sleepers and cycles are at work") {
+  const Graph graph(scaled(20'000));
+  Findings findings;
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      gc::root<Node> list;
+      for (std::size_t i = 0; !stop; ++i) {
+        Node* const node = gc::make<Node>(t + i);
+        node->left = i % 100 == 0 ? nullptr : list.get();
+        list = node;
+        findings.expect(node->left == nullptr || node->left->intact(), "the parent's heap was damaged");
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    Node* const held = gc::make<Node>(8);
+    while (!stop) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    findings.expect(held->intact(), "a sleeper's local was lost");
+  });
+  {
+    CollectingThread collector;
+    Node* const local = gc::make<Node>(1);
+    local->left = gc::make<Node>(2);
+    for (std::size_t i = 0; i < stress_rounds(8) + 1; ++i) {
+      check_child(run_forked([&] { return live_on(graph, local); }));
+    }
+    CHECK(local->left->intact());
+  }
+  stop = true;
+  for (auto& thread : threads) thread.join();
+  CHECK_MESSAGE(findings.count() == 0, findings.first());
+  shake(1);
+  CHECK(graph.intact());
+}
+
+TEST_CASE("stress fork: several threads fork at once") {
+  const Graph graph(1000);
+  Findings findings;
+  CollectingThread collector;
+  on_threads(3, [&](std::size_t t) {
+    Node* const local = gc::make<Node>(t);
+    local->left = gc::make<Node>(t);
+    for (std::size_t i = 0; i < stress_rounds(3) + 1; ++i) {
+      const pid_t child = fork();
+      if (child == 0) {
+        runtime::collect();
+        churn(2000);
+        _exit(graph.intact() && local->intact() && local->left->intact() ? 0 : 1);
+      }
+      int status = -1;
+      while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+      }
+      findings.expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child failed");
+    }
+  });
+  collector.stop();
+  CHECK_MESSAGE(findings.count() == 0, findings.first());
+}
+
+TEST_CASE("stress fork: a child that forks again") {
+  const Graph graph(1000);
+  check_child(run_forked([&] {
+    runtime::collect();
+    const pid_t grandchild = fork();
+    if (grandchild == 0) {
+      shake(2);
+      _exit(graph.intact() ? 0 : 1);
+    }
+    shake(2);
+    int status = -1;
+    while (waitpid(grandchild, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 && graph.intact() ? 0 : 1;
+  }));
+}
+
+TEST_CASE("stress fork: what the parent's other threads held is still there in the child") {
+  // Their stacks are in the child's memory, but they do not run: nothing may crash on them, and the roots that
+  // they own stay.
+  std::atomic<bool> stop{false};
+  std::atomic<bool> ready{false};
+  gc::root<Node> owned_by_other;
+  std::thread other([&] {
+    owned_by_other = gc::make<Node>(44);
+    ready = true;
+    while (!stop) std::this_thread::yield();
+  });
+  while (!ready) std::this_thread::yield();
+  check_child(run_forked([&] {
+    shake(3);
+    return owned_by_other->intact() && owned_by_other->key == 44 ? 0 : 1;
+  }));
+  stop = true;
+  other.join();
+}
+
+// Memory of the system runs out, not only the cap of set_max_heap.
+TEST_CASE("stress fork: no more address space in a child: bad_alloc, then recovery") {
+  if (kSanitized) return;
+  const Graph graph(1000);
+  check_child(run_forked([&] {
+    rlimit limit{};
+    std::ifstream statm("/proc/self/statm");
+    std::uint64_t pages = 0;
+    statm >> pages;
+    limit.rlim_cur = limit.rlim_max = pages * 4096 + (64u << 20);
+    if (setrlimit(RLIMIT_AS, &limit) != 0) return 10;
+    const std::size_t cap = debug::set_max_heap(512u << 20);
+    bool thrown = false;
+    {
+      gc::root<Node> list;
+      try {
+        for (std::size_t i = 0;; ++i) {
+          Node* const node = gc::make<Node>(i);
+          node->left = list.get();
+          list = node;
+        }
+      } catch (const std::bad_alloc&) {
+        thrown = true;
+      }
+      for (const Node* node = list; node != nullptr; node = node->left) {
+        if (!node->intact()) return 11;
+      }
+    }
+    if (!thrown) return 12;
+    debug::set_max_heap(cap);
+    churn(20'000);
+    return graph.intact() ? 0 : 13;
+  }));
+}
+
+}  // namespace
+}  // namespace tricolor::tests
