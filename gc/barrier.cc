@@ -24,7 +24,7 @@ void shade_cell(Thread& thread, Cell cell) noexcept {
       flush_buffer(data);
       n = 0;
     }
-    data.buffer[n] = reinterpret_cast<uintptr_t>(g_heap.cell_address(cell));
+    data.buffer[n] = static_cast<uint64_t>(g_heap.cell_address(cell) - g_heap.base());
     data.buffered.store(n + 1, std::memory_order_release);  // [buffer.push-first]
   }
   if (g_heap.try_mark(cell)) data.marked_bytes += static_cast<int64_t>(cell.span->cell_size);
@@ -35,7 +35,7 @@ void shade_cell(Thread& thread, Cell cell) noexcept {
 void flush_buffer(ThreadData& data) noexcept {
   const uint32_t n = data.buffered.load(std::memory_order_relaxed);
   if (n == 0) return;
-  g_worklist.put_items(data.buffer.data(), n);
+  g_worklist.put_items(WorkKind::kObjects, data.buffer.data(), n);
   data.buffered.store(0, std::memory_order_release);  // [buffer.flush]
 }
 

@@ -72,6 +72,8 @@ class Collector {
     int64_t marking = 0;
     int64_t terminating = 0;
     int64_t end = 0;
+    int64_t start_cpu = 0;
+    int64_t terminating_cpu = 0;
     int64_t enter_cpu = 0;
     int64_t terminate_cpu = 0;
     int64_t hooks = 0;
@@ -117,7 +119,6 @@ class Collector {
   // The collector's own.
   bool forced_ = false;
   Timeline time_;
-  uint64_t round_arrivals_ = 0;
   int64_t heap_at_start_ = 0;
   int64_t heap_at_end_ = 0;
   int64_t cycle_goal_ = 0;

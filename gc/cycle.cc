@@ -91,6 +91,7 @@ void Collector::run_cycle(bool forced) {
   forced_ = forced;
   time_ = {};
   time_.start = os::now_ns();
+  time_.start_cpu = os::thread_cpu_ns();
   g_sweeper.sweep_all();  // [sweep.finished]
   hooks_.run();
   time_.hooks = os::now_ns() - time_.start;
@@ -115,16 +116,16 @@ void Collector::enter() {
   with_threads_locked([] { g_cycle.allocate_black = true; });
   g_handshake.run(go_black);
   time_.marking = os::now_ns();
-  time_.enter_cpu = os::thread_cpu_ns();
+  time_.enter_cpu = os::thread_cpu_ns() - time_.start_cpu;
   note_handshakes();
 }
 
 void Collector::mark_roots(Marker& marker) {
   root_bytes_ = static_cast<int64_t>(
-      g_roots.for_each_target([&](void* target) { marker.mark_address(target); }));
-  finalizer_thread().for_each_root([&](char* object) { marker.mark_address(object); });
+      g_roots.for_each_target([&](void* target) { marker.add_edge(target); }));
+  finalizer_thread().for_each_root([&](char* object) { marker.add_edge(object); });
   if (!specials().empty()) {
-    specials().for_each_finalizable([&](char* object) { marker.scan_contents(object); });
+    specials().for_each_finalizable([&](char* object) { marker.add_contents(object); });
   }
 }
 
@@ -176,7 +177,7 @@ void Collector::mark() {
 // if the round was clean; the weak gate is then closed.
 bool Collector::terminate() {
   time_.terminating = os::now_ns();
-  time_.terminate_cpu = os::thread_cpu_ns();
+  time_.terminating_cpu = os::thread_cpu_ns();
   const uint64_t arrivals = g_worklist.arrivals();
   const bool stopped = any_fiber_stacks();
   if (stopped) {
@@ -218,7 +219,7 @@ void Collector::rescan_marked_objects(Marker& marker) {
     for (uint32_t i = 0; i < span->cells; ++i) {
       const runtime::Cell cell{span, i};
       if (!runtime::g_heap.is_marked(cell)) continue;
-      marker.scan_contents(runtime::g_heap.cell_address(cell));
+      marker.add_contents(runtime::g_heap.cell_address(cell));
       help_mark(marker, INT64_MAX);
     }
   }
@@ -235,6 +236,7 @@ void Collector::leave() {
   with_threads_locked([] { g_cycle.barriers_on = false; });
   g_handshake.run(switch_barrier_off);
   time_.end = os::now_ns();
+  time_.terminate_cpu = os::thread_cpu_ns() - time_.terminating_cpu;
   note_handshakes();
 }
 

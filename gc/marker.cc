@@ -10,97 +10,136 @@ namespace tricolor::gc {
 using runtime::Cell;
 using runtime::g_heap;
 using runtime::Kind;
-using runtime::Span;
 
-Marker::Marker() noexcept = default;
+bool Marker::ensure_stack() noexcept {
+  if (stack_ == nullptr) stack_ = g_worklist.take_stack();
+  return stack_ != nullptr;
+}
 
-Marker::~Marker() { flush(); }
+// Moves the oldest edges to the worklist, all but `keep`: they lead to the largest parts of the
+// graph.
+void Marker::spill(size_t keep) noexcept {
+  const size_t moved = stack_->size - std::min<size_t>(keep, stack_->size);
+  g_worklist.put_items(WorkKind::kEdges, stack_->edges, moved);
+  std::copy(stack_->edges + moved, stack_->edges + stack_->size, stack_->edges);
+  stack_->size -= moved;
+}
 
 void Marker::flush() noexcept {
-  if (block_ != nullptr) g_worklist.put(std::exchange(block_, nullptr));
+  if (stack_ != nullptr) {
+    spill(0);
+    g_worklist.give_stack(std::exchange(stack_, nullptr));
+  }
   if (std::exchange(active_, false)) g_worklist.end_work();
 }
 
 MarkCounts Marker::take_counts() noexcept { return std::exchange(counts_, MarkCounts{}); }
 
-void Marker::push(uintptr_t item) noexcept {
-  if (block_ != nullptr && block_->full()) g_worklist.put(std::exchange(block_, nullptr));
-  if (block_ == nullptr) block_ = g_worklist.take_empty();
-  if (block_ == nullptr) {
-    g_worklist.set_overflowed();
+void Marker::add_edge(const void* address) noexcept {
+  const auto offset = static_cast<uint64_t>(static_cast<const char*>(address) - g_heap.base());
+  if (offset >= g_heap.limit()) return;
+  if (!ensure_stack()) {
+    g_worklist.put_items(WorkKind::kEdges, &offset, 1);
     return;
   }
-  block_->items[block_->count++] = item;
+  if (stack_->size >= MarkStack::kSpillAt) spill(MarkStack::kSpillAt / 2);
+  stack_->edges[stack_->size++] = offset;
 }
 
-bool Marker::refill() noexcept {
-  WorkBlock* const more = active_ ? g_worklist.more_work() : g_worklist.begin_work();
-  if (more == nullptr) return false;
-  active_ = true;
-  if (block_ != nullptr) g_worklist.give_empty(block_);
-  block_ = more;
-  return true;
+void Marker::add_contents(const char* object) noexcept {
+  const auto item = static_cast<uint64_t>(object - g_heap.base());
+  g_worklist.put_items(WorkKind::kObjects, &item, 1);
 }
 
-void Marker::mark_address(const void* address) noexcept {
-  const Cell cell = g_heap.find(address);
+void Marker::add_large(uint64_t offset) noexcept {
+  const Cell cell = g_heap.find(g_heap.base() + offset);
   if (!cell || g_heap.is_marked(cell) || !g_heap.try_mark(cell)) return;
   const auto size = static_cast<int64_t>(cell.span->cell_size);
   ++counts_.objects;
   counts_.marked_bytes += size;
   if (cell.span->kind == Kind::kLeaf) return;
   counts_.marked_scan_bytes += size;
-  push(reinterpret_cast<uintptr_t>(g_heap.cell_address(cell)));
+  const auto item = static_cast<uint64_t>(g_heap.cell_address(cell) - g_heap.base());
+  g_worklist.put_items(WorkKind::kObjects, &item, 1);
 }
 
 __attribute__((no_sanitize("address", "thread", "undefined"))) void Marker::scan_words(
     const char* lo, const char* hi) noexcept {
   counts_.scan_work += hi - lo;
-  const uintptr_t base = reinterpret_cast<uintptr_t>(g_heap.base());
-  const size_t limit = g_heap.limit();
-  for (auto* word = reinterpret_cast<const volatile uintptr_t*>(lo);
-       word < reinterpret_cast<const volatile uintptr_t*>(hi); ++word) {
-    const uintptr_t value = *word;
-    if (value - base < limit) mark_address(reinterpret_cast<const void*>(value));
+  const auto base = reinterpret_cast<uint64_t>(g_heap.base());
+  const uint64_t limit = g_heap.limit();
+  const auto* const end = reinterpret_cast<const volatile uint64_t*>(lo);
+  for (const auto* word = reinterpret_cast<const volatile uint64_t*>(hi); word-- > end;) {
+    const uint64_t offset = *word - base;
+    if (offset >= limit) continue;
+    if (stack_->size >= MarkStack::kSpillAt) spill(MarkStack::kSpillAt / 2);
+    stack_->edges[stack_->size++] = offset;
   }
 }
 
-void Marker::scan_item(uintptr_t item) noexcept {
-  char* const address = reinterpret_cast<char*>(item & ~kPieceTag);
-  const Cell cell = g_heap.find(address);
+// The piece of a large object that begins at `from`.
+void Marker::scan_piece(const char* from) noexcept {
+  const Cell cell = g_heap.find(from);
   if (!cell) return;
-  char* const object = g_heap.cell_address(cell);
-  const size_t size = cell.span->cell_size;
-  if (cell.span->is_large()) {
-    if ((item & kPieceTag) == 0) {
-      for (size_t at = kPieceBytes; at < size; at += kPieceBytes) {
-        push(reinterpret_cast<uintptr_t>(object + at) | kPieceTag);
-      }
-    }
-    scan_words(address, std::min(address + kPieceBytes, object + size));
-    return;
-  }
-  scan_words(object, object + size);
+  const char* const end = g_heap.cell_address(cell) + cell.span->cell_size;
+  scan_words(from, std::min(from + kPieceBytes, end));
 }
 
-void Marker::scan_contents(char* object) noexcept {
-  scan_item(reinterpret_cast<uintptr_t>(object));
+// Objects that are marked, and pieces of them.
+void Marker::scan_block(WorkBlock& block) noexcept {
+  const bool pieces = block.kind == WorkKind::kPieces;
+  for (uint32_t i = 0; i < block.count; ++i) {
+    const char* const address = g_heap.base() + block.items[i];
+    if (pieces) {
+      scan_piece(address);
+      continue;
+    }
+    const Cell cell = g_heap.find(address);
+    if (!cell || cell.span->kind == Kind::kLeaf) continue;
+    const char* const object = g_heap.cell_address(cell);
+    const size_t size = cell.span->cell_size;
+    uint64_t later[64];
+    size_t count = 0;
+    for (size_t at = kPieceBytes; at < size; at += kPieceBytes) {
+      later[count++] = static_cast<uint64_t>(object + at - g_heap.base());
+      if (count < std::size(later) && at + kPieceBytes < size) continue;
+      g_worklist.put_items(WorkKind::kPieces, later, count);
+      count = 0;
+    }
+    scan_words(object, object + std::min(size, kPieceBytes));
+  }
+}
+
+bool Marker::refill() noexcept {
+  if (g_worklist.looks_empty() || !ensure_stack()) return false;
+  WorkBlock* const block = active_ ? g_worklist.more_work() : g_worklist.begin_work();
+  if (block == nullptr) return false;
+  active_ = true;
+  if (block->kind == WorkKind::kEdges) {
+    std::copy_n(block->items.data(), block->count, stack_->edges);
+    stack_->size = block->count;
+  } else {
+    scan_block(*block);
+  }
+  g_worklist.give_empty(block);
+  return true;
 }
 
 bool Marker::drain(int64_t work) noexcept {
-  const int64_t end = counts_.scan_work + work;
+  const int64_t end = counts_.scan_work > INT64_MAX - work ? INT64_MAX : counts_.scan_work + work;
   for (;;) {
-    while (block_ != nullptr && !block_->empty()) {
-      scan_item(block_->items[--block_->count]);
-      if (block_ != nullptr && block_->count > 64 && g_worklist.somebody_waits() &&
-          g_worklist.looks_empty()) {
-        g_worklist.put(std::exchange(block_, nullptr));
-        break;
+    if (stack_ != nullptr && stack_->size != 0) {
+      if (!active_) {
+        // Edges remembered from roots: work like any other, but not taken from the list.
+        active_ = true;
+        g_worklist.begin_own_work();
       }
+      run(end - counts_.scan_work);
       if (counts_.scan_work >= end) return false;
     }
     if (!refill()) break;
   }
+  flush();
   return true;
 }
 

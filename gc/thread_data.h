@@ -21,7 +21,7 @@ struct ThreadData {
   // Stored by the owner (release) after the item; the collector reads it (acquire) after the
   // thread's answer.
   std::atomic<uint32_t> buffered{0};
-  std::array<uintptr_t, kBufferCapacity> buffer{};
+  std::array<uint64_t, kBufferCapacity> buffer{};  // offsets from the base of the heap
 
   bool allocates_black = false;
   uint32_t black_generation =

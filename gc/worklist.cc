@@ -13,25 +13,29 @@ using runtime::futex::wake;
 
 Worklist g_worklist;
 
-void Worklist::grow_locked() noexcept {
-  auto* const chunk = static_cast<WorkBlock*>(runtime::os::map(kChunkBytes));
-  if (chunk == nullptr) return;
-  bytes_.fetch_add(kChunkBytes, std::memory_order_relaxed);
-  static_assert(sizeof(WorkBlock) == 4096);
-  for (size_t i = kChunkBytes / sizeof(WorkBlock); i-- > 0;) {
-    chunk[i].next = empty_;
-    empty_ = chunk + i;
+void* Worklist::carve_locked(size_t bytes) noexcept {
+  if (chunk_left_ < bytes) {
+    auto* const chunk = static_cast<char*>(runtime::os::map(kChunkBytes));
+    if (chunk == nullptr) return nullptr;
+    bytes_.fetch_add(kChunkBytes, std::memory_order_relaxed);
+    chunk_ = chunk;
+    chunk_left_ = kChunkBytes;
   }
+  void* const piece = chunk_;
+  chunk_ += bytes;
+  chunk_left_ -= bytes;
+  return piece;
 }
 
 WorkBlock* Worklist::take_empty() noexcept {
+  static_assert(sizeof(WorkBlock) == 4096);
   const std::lock_guard guard(lock_);
-  if (empty_ == nullptr) grow_locked();
-  WorkBlock* const block = empty_;
-  if (block == nullptr) return nullptr;
-  empty_ = block->next;
-  block->next = nullptr;
-  block->count = 0;
+  WorkBlock* block = empty_;
+  if (block == nullptr) {
+    block = static_cast<WorkBlock*>(carve_locked(sizeof(WorkBlock)));
+  } else {
+    empty_ = block->next;
+  }
   return block;
 }
 
@@ -41,27 +45,38 @@ void Worklist::give_empty(WorkBlock* block) noexcept {
   empty_ = block;
 }
 
-void Worklist::put_locked(WorkBlock* block) noexcept {
-  block->next = full_;
-  full_ = block;
-  arrivals_.fetch_add(1, std::memory_order_release);  // [worklist.arrivals]
-  available_.fetch_add(1, std::memory_order_relaxed);
+MarkStack* Worklist::take_stack() noexcept {
+  const std::lock_guard guard(lock_);
+  MarkStack* stack = stacks_;
+  if (stack == nullptr) {
+    stack = static_cast<MarkStack*>(carve_locked(sizeof(MarkStack)));
+    if (stack == nullptr) return nullptr;
+  } else {
+    stacks_ = stack->next;
+  }
+  stack->size = 0;
+  return stack;
+}
+
+void Worklist::give_stack(MarkStack* stack) noexcept {
+  const std::lock_guard guard(lock_);
+  stack->next = stacks_;
+  stacks_ = stack;
 }
 
 void Worklist::put(WorkBlock* block) noexcept {
-  if (block->empty()) {
-    give_empty(block);
-    return;
-  }
   {
     const std::lock_guard guard(lock_);
-    put_locked(block);
+    block->next = full_;
+    full_ = block;
+    arrivals_.fetch_add(1, std::memory_order_release);  // [worklist.arrivals]
+    available_.fetch_add(1, std::memory_order_relaxed);
   }
-  wake_.fetch_add(1, std::memory_order_release);
-  if (somebody_waits()) wake(&wake_, 1);
+  wake_.fetch_add(1, std::memory_order_seq_cst);
+  if (waiting_.load(std::memory_order_seq_cst) != 0) wake(&wake_, 1);
 }
 
-void Worklist::put_items(const uintptr_t* items, size_t count) noexcept {
+void Worklist::put_items(WorkKind kind, const uint64_t* items, size_t count) noexcept {
   while (count > 0) {
     WorkBlock* const block = take_empty();
     if (block == nullptr) {
@@ -72,6 +87,7 @@ void Worklist::put_items(const uintptr_t* items, size_t count) noexcept {
     const size_t n = std::min<size_t>(count, WorkBlock::kCapacity);
     std::memcpy(block->items.data(), items, n * sizeof(*items));
     block->count = static_cast<uint32_t>(n);
+    block->kind = kind;
     items += n;
     count -= n;
     put(block);
@@ -97,6 +113,11 @@ WorkBlock* Worklist::more_work() noexcept {
   full_ = block->next;
   available_.fetch_sub(1, std::memory_order_relaxed);
   return block;
+}
+
+void Worklist::begin_own_work() noexcept {
+  const std::lock_guard guard(lock_);
+  ++active_;
 }
 
 void Worklist::end_work() noexcept {

@@ -20,37 +20,45 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "gc/mark_stack.h"
 #include "runtime/base/lock.h"
 
 namespace tricolor::gc {
+
+enum class WorkKind : uint32_t {
+  kObjects,  // marked objects, to be scanned
+  kPieces,   // where pieces of large marked objects begin, to be scanned
+  kEdges,    // addresses found, to be looked up, marked and scanned
+};
 
 struct WorkBlock {
   static constexpr uint32_t kCapacity = 510;
 
   WorkBlock* next;
   uint32_t count;
-  std::array<uintptr_t, kCapacity> items;
-
-  bool full() const noexcept { return count == kCapacity; }
-  bool empty() const noexcept { return count == 0; }
+  WorkKind kind;
+  std::array<uint64_t, kCapacity> items;
 };
-
-inline constexpr uintptr_t kPieceTag = 1;
 
 class Worklist {
  public:
-  WorkBlock* take_empty() noexcept;  // nullptr: no memory
   void give_empty(WorkBlock* block) noexcept;
-  void put(WorkBlock* block) noexcept;  // an empty one goes where it belongs
-  void put_items(const uintptr_t* items, size_t count) noexcept;
+  void put_items(WorkKind kind, const uint64_t* items, size_t count) noexcept;
 
   // Makes the caller active and gives it a block; nullptr (and not active) if there is none.
   WorkBlock* begin_work() noexcept;
   // A further block for an active caller.
   WorkBlock* more_work() noexcept;
+  // The caller is active with work that was never in the list.
+  void begin_own_work() noexcept;
   void end_work() noexcept;
 
+  MarkStack* take_stack() noexcept;  // nullptr: no memory
+  void give_stack(MarkStack* stack) noexcept;
+
   bool looks_empty() const noexcept { return available_.load(std::memory_order_relaxed) == 0; }
+  // Somebody waits for work, and there is none to take.
+  bool is_hungry() const noexcept { return somebody_waits() && looks_empty(); }
   bool quiescent() noexcept;
   uint64_t arrivals() const noexcept { return arrivals_.load(std::memory_order_acquire); }
 
@@ -71,13 +79,17 @@ class Worklist {
  private:
   static constexpr size_t kChunkBytes = size_t{1} << 20;
 
-  void grow_locked() noexcept;
-  void put_locked(WorkBlock* block) noexcept;
+  WorkBlock* take_empty() noexcept;  // nullptr: no memory
+  void put(WorkBlock* block) noexcept;
+  void* carve_locked(size_t bytes) noexcept;
 
   runtime::Lock lock_{runtime::LockRank::worklist};
   // Guarded by lock_.
   WorkBlock* full_ = nullptr;
   WorkBlock* empty_ = nullptr;
+  MarkStack* stacks_ = nullptr;
+  char* chunk_ = nullptr;  // the rest of the last chunk
+  size_t chunk_left_ = 0;
   uint32_t active_ = 0;
   // Written under lock_, read without it as a hint (relaxed) ...
   std::atomic<uint32_t> available_{0};
