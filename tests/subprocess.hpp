@@ -39,9 +39,9 @@ struct ProcessResult {
 using Settings = std::map<std::string, std::string>;
 
 struct ProcessOptions {
-  Settings environment;
-  std::optional<rlim_t> address_space;           // ulimit -v, in bytes
-  std::function<void(pid_t, int out)> meanwhile;  // called once the program has started
+  Settings environment = {};
+  std::optional<rlim_t> address_space = {};            // ulimit -v, in bytes
+  std::function<void(pid_t, int out)> meanwhile = {};  // called once the program has started
 };
 
 inline std::string program_path(const std::string& name) {

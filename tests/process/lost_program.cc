@@ -1,0 +1,64 @@
+// Breaks the rules for references on purpose, one way per mode; prints the places concerned.
+//
+//     lost_program malloc   a raw pointer in malloc memory
+//     lost_program global   a raw pointer in a global variable
+//     lost_program thread   a raw pointer handed to another thread through std::thread's arguments
+//     lost_program none     keeps the rules
+#include <atomic>
+#include <cstdlib>
+#include <string_view>
+
+#include "tests/process/program_support.hpp"
+
+using namespace tricolor::tests;
+
+namespace {
+
+Item* global_place = nullptr;
+
+// Stores only here, so that no stack has the address when this returns.
+[[gnu::noinline]] void store_into(Item* volatile* place) {
+  std::thread([place] { *place = gc::make<Item>(7); }).join();
+}
+
+void collect_and_print(const void* place) {
+  std::printf("place %p\n", place);
+  std::fflush(stdout);
+  runtime::collect();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view mode = argc > 1 ? argv[1] : "none";
+  if (mode == "malloc") {
+    Item** const place = static_cast<Item**>(std::calloc(1, 64));
+    store_into(place);
+    collect_and_print(place);
+  } else if (mode == "global") {
+    store_into(&global_place);
+    collect_and_print(&global_place);
+  } else if (mode == "thread") {
+    std::atomic<bool> stop{false};
+    std::thread thread;
+    // The maker starts the thread with a raw pointer, which only the new thread's shared state then holds. That
+    // thread waits without ever using the runtime, so its stack is not scanned.
+    std::thread([&] {
+      thread = std::thread(
+          [&stop](Item* item) {
+            while (!stop) std::this_thread::yield();
+            asm volatile("" : : "r"(item));
+          },
+          gc::make<Item>(7));
+    }).join();
+    runtime::collect();
+    stop = true;
+    thread.join();
+  } else {
+    const gc::root<Item> list = make_list(1000);
+    make_garbage(1u << 20);
+    runtime::collect();
+    return finish(check_list(list, 1000));
+  }
+  return 0;
+}

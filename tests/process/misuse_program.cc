@@ -1,0 +1,55 @@
+// Breaks rule 1 or 2 of the references in the way named; the checking build reports it.
+//
+//     misuse_program raw-field    a collected object holds another by a raw pointer alone
+//     misuse_program ptr-in-heap  a gc::ptr in malloc memory
+//     misuse_program ptr-global   a gc::ptr with static storage
+//     misuse_program none         keeps the rules
+#include <memory>
+#include <string_view>
+
+#include "tests/process/program_support.hpp"
+
+using namespace tricolor::tests;
+
+namespace {
+
+struct Offender {
+  std::uint64_t first = 1;
+  std::uint64_t second = 2;
+  Item* raw = nullptr;  // offset 16: not a reference
+};
+
+[[gnu::noinline]] gc::ptr<Item>& global_ptr() {
+  static gc::ptr<Item> reference;
+  return reference;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view mode = argc > 1 ? argv[1] : "none";
+  if (mode == "raw-field") {
+    gc::root<Offender> offender;
+    std::thread([&] {
+      offender = gc::make<Offender>();
+      offender->raw = gc::make<Item>(1);
+    }).join();
+    std::printf("object %p\n", static_cast<void*>(offender.get()));
+    std::fflush(stdout);
+    for (int i = 0; i < 2; ++i) runtime::collect();
+  } else if (mode == "ptr-in-heap") {
+    const auto reference = std::make_unique<gc::ptr<Item>>();
+    std::printf("object %p\n", static_cast<void*>(reference.get()));
+    std::fflush(stdout);
+    *reference = gc::make<Item>(1);
+  } else if (mode == "ptr-global") {
+    global_ptr() = gc::make<Item>(1);
+    std::printf("object %p\n", static_cast<void*>(&global_ptr()));
+  } else {
+    const gc::root<Item> list = make_list(1000);
+    const gc::ptr<Item> local = list.get();
+    runtime::collect();
+    return finish(check_list(local, 1000));
+  }
+  return 0;
+}
