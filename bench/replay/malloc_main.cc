@@ -1,0 +1,66 @@
+// replay-malloc: the recorded frees on malloc, glibc's or whichever is preloaded.
+
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+#include "bench/replay/replay_main.h"
+
+namespace {
+
+using bench::replay::kSlotsPerPage;
+
+union MallocWord {
+  uint64_t bits;
+  MallocWord* link;
+};
+
+struct MallocBackend {
+  static constexpr const char* kName = "malloc";
+  using Word = MallocWord;
+  struct Page {
+    Word* slot[kSlotsPerPage];
+  };
+
+  class Directory {
+   public:
+    explicit Directory(uint64_t pages) : pages_(pages) {
+      for (Page*& page : pages_) {
+        page = static_cast<Page*>(std::calloc(1, sizeof(Page)));
+        if (page == nullptr) throw std::bad_alloc();
+      }
+    }
+    ~Directory() {
+      for (Page* page : pages_) std::free(page);
+    }
+    Directory(const Directory&) = delete;
+    Directory& operator=(const Directory&) = delete;
+    Page* page(uint64_t i) { return pages_[i]; }
+
+   private:
+    std::vector<Page*> pages_;
+  };
+
+  static Word* get(Word* ref) { return ref; }
+  static void put(Word*& ref, Word* object) { ref = object; }
+  static void init_link(Word& word, Word* object) { word.link = object; }
+
+  Word* allocate(size_t bytes, bool zeroed) {
+    return checked(zeroed ? std::calloc(1, bytes) : std::malloc(bytes));
+  }
+  Word* reallocate(Word* object, size_t, size_t bytes) {
+    return checked(std::realloc(object, bytes == 0 ? 1 : bytes));
+  }
+  void release(Word* object) { std::free(object); }
+  uint64_t collections() const { return 0; }
+
+ private:
+  static Word* checked(void* object) {
+    if (object == nullptr) throw std::bad_alloc();
+    return static_cast<Word*>(object);
+  }
+};
+
+}  // namespace
+
+int main(int argc, char** argv) { return bench::replay::replay_main<MallocBackend>(argc, argv); }

@@ -1,0 +1,82 @@
+#pragma once
+
+// Measure: what a run cost the machine, and the one line of JSON that reports it.
+//
+// Threads: the main thread alone.
+
+#include <cstdint>
+#include <string>
+
+#include "bench/replay/program.h"
+
+namespace bench::replay {
+
+// The clock is read once for so many operations: often enough to see any stall for what it is,
+// seldom enough to cost little.
+inline constexpr uint64_t kClocked = 8;
+// Consecutive operations that count as one batch.
+inline constexpr uint64_t kBatch = 1024;
+
+// In ticks. A time runs from the end of the one before, so nothing is left out between them.
+class Stalls {
+ public:
+  void begin(uint64_t now) { last_ = batch_began_ = now; }
+
+  // kClocked operations have ended, or fewer at the end of a run.
+  void operations_ended(uint64_t now) {
+    const uint64_t took = now - last_;
+    if (took > longest_) longest_ = took;
+    last_ = now;
+    if (--left_ == 0) {
+      if (now - batch_began_ > longest_batch_) longest_batch_ = now - batch_began_;
+      batch_began_ = now;
+      left_ = kBatch / kClocked;
+    }
+  }
+
+  uint64_t longest() const { return longest_; }
+  uint64_t longest_batch() const { return longest_batch_; }
+
+ private:
+  uint64_t last_ = 0;
+  uint64_t batch_began_ = 0;
+  uint64_t left_ = kBatch / kClocked;
+  uint64_t longest_ = 0;
+  uint64_t longest_batch_ = 0;
+};
+
+struct Report {
+  std::string backend;
+  std::string trace;
+  uint64_t repeat = 1;
+  uint64_t scale = 1;
+  uint64_t operations = 0;
+  uint64_t checksum = 0;
+  uint64_t collections = 0;
+  double wall_s = 0;
+  double user_s = 0;
+  double system_s = 0;
+  uint64_t base_bytes = 0;      // resident before the first operation: the program, mostly
+  uint64_t peak_bytes = 0;      // the highest resident size from then on
+  double longest_stall_us = 0;  // of kClocked operations
+  double longest_batch_us = 0;  // of kBatch operations
+};
+
+// Measures from its construction to stop().
+class Measurement {
+ public:
+  Measurement();
+  // Fills in everything of `report` that this class and `stalls` know.
+  void stop(const Stalls& stalls, Report& report) const;
+
+ private:
+  uint64_t base_bytes_;
+  double user_;
+  double system_;
+  uint64_t began_ns_;
+  uint64_t began_ticks_;
+};
+
+std::string to_json(const Report& report, const ProgramInfo& program);
+
+}  // namespace bench::replay

@@ -1,0 +1,126 @@
+// The replayer on a heap that watches what it is told.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "bench/replay/replay.h"
+#include "bench/trace/writer.h"
+
+namespace {
+
+using namespace bench::replay;
+
+union WatchedWord {
+  uint64_t bits;
+  WatchedWord* link;
+};
+
+struct WatchingBackend {
+  using Word = WatchedWord;
+  struct Page {
+    Word* slot[kSlotsPerPage] = {};
+  };
+  class Directory {
+   public:
+    explicit Directory(uint64_t pages) : pages_(pages) {}
+    Page* page(uint64_t i) { return &pages_.at(i); }
+
+   private:
+    std::vector<Page> pages_;
+  };
+
+  static Word* get(Word* ref) { return ref; }
+  static void put(Word*& ref, Word* object) { ref = object; }
+  static void init_link(Word& word, Word* object) { word.link = object; }
+
+  // No larger than asked for, so that a sanitizer sees a byte too many.
+  Word* allocate(size_t bytes, bool) {
+    auto block = std::make_unique<std::byte[]>(std::max<size_t>(bytes, 1));
+    auto* object = reinterpret_cast<Word*>(block.get());
+    live[object] = std::move(block);
+    most = std::max(most, live.size());
+    return object;
+  }
+  Word* reallocate(Word* old, size_t old_bytes, size_t bytes) {
+    Word* object = allocate(bytes, false);
+    std::memcpy(static_cast<void*>(object), old, std::min(old_bytes, bytes));
+    release(old);
+    return object;
+  }
+  void release(Word* object) {
+    REQUIRE(live.erase(object) == 1);
+    if (spoil_after != 0 && --spoil_after == 0) {
+      for (auto& [other, block] : live) block[0] ^= std::byte{2};
+    }
+  }
+
+  std::map<Word*, std::unique_ptr<std::byte[]>> live;
+  size_t most = 0;
+  int spoil_after = 0;
+};
+
+CompiledProgram sample() {
+  std::ostringstream out;
+  bench::trace::Writer writer(out, {});
+  std::vector<uint64_t> live;
+  for (uint64_t i = 0; i < 3000; ++i) {
+    live.push_back(writer.alloc(0, 8 + i * 37 % 100));
+    if (i % 5 == 4) live.back() = writer.realloc(0, live.back(), i * 53 % 200);
+    if (live.size() == 50) {
+      for (size_t k = 0; k < 30; ++k) {
+        const size_t victim = (k * 17) % live.size();
+        writer.free(0, live[victim]);
+        live.erase(live.begin() + static_cast<ptrdiff_t>(victim));
+      }
+    }
+  }
+  writer.finish();
+  const std::string text = out.str();
+  const auto* data = reinterpret_cast<const std::byte*>(text.data());
+  bench::trace::Reader reader(bench::trace::open_memory("test.trace", {data, data + text.size()}));
+  return compile(reader);
+}
+
+uint64_t run(WatchingBackend& backend, uint64_t copies, int times) {
+  const CompiledProgram program = sample();
+  Stalls stalls;
+  Replayer<WatchingBackend> replayer(backend, program.info, program.code, copies);
+  for (int i = 0; i < times; ++i) {
+    replayer.run(stalls);
+    CHECK(backend.live.empty());
+  }
+  return replayer.checksum();
+}
+
+}  // namespace
+
+TEST_CASE("replay: as much is alive as was recorded, nothing in the end") {
+  WatchingBackend backend;
+  run(backend, 1, 2);
+  CHECK(backend.most == 51);  // 50 and the copy that a reallocation makes for a moment
+}
+
+TEST_CASE("replay: copies are alive at the same time") {
+  WatchingBackend backend;
+  run(backend, 3, 1);
+  CHECK(backend.most > 100);
+}
+
+TEST_CASE("replay: the checksum depends on the program alone") {
+  WatchingBackend first;
+  WatchingBackend second;
+  CHECK(run(first, 2, 2) == run(second, 2, 2));
+}
+
+TEST_CASE("replay: a heap that changes what is alive changes the checksum") {
+  WatchingBackend good;
+  WatchingBackend bad;
+  bad.spoil_after = 1000;
+  CHECK(run(good, 1, 1) != run(bad, 1, 1));
+}
