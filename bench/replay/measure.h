@@ -4,6 +4,7 @@
 //
 // Threads: the main thread alone.
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -35,7 +36,8 @@ class Stalls {
   }
 
   uint64_t longest() const { return longest_; }
-  uint64_t longest_batch() const { return longest_batch_; }
+  // The batch that the run ended in counts, short as it is.
+  uint64_t longest_batch() const { return std::max(longest_batch_, last_ - batch_began_); }
 
  private:
   uint64_t last_ = 0;
