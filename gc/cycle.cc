@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "gc/barrier.h"
+#include "gc/check_references.h"
 #include "gc/collector.h"
 #include "gc/finalizer_thread.h"
 #include "gc/options.h"
@@ -121,8 +122,8 @@ void Collector::enter() {
 }
 
 void Collector::mark_roots(Marker& marker) {
-  root_bytes_ = static_cast<int64_t>(
-      g_roots.for_each_target([&](void* target) { marker.add_edge(target); }));
+  root_bytes_ =
+      static_cast<int64_t>(g_roots.for_each_target([&](void* target) { marker.add_edge(target); }));
   finalizer_thread().for_each_root([&](char* object) { marker.add_edge(object); });
   if (!specials().empty()) {
     specials().for_each_finalizable([&](char* object) { marker.add_contents(object); });
@@ -229,6 +230,7 @@ void Collector::clear() {
   heap_at_end_ = g_pacing.heap_live();
   if (!specials().empty()) specials().process_dead();
   if (options().gccheckmark || options().findlost) verify_marks(*self_);
+  if (forced_) report_raw_references(*self_);
 }
 
 void Collector::leave() {

@@ -33,7 +33,7 @@ class FinalizerThread {
     lock_.lock();
     if (running_ != nullptr) visit(running_);
     for (const Entry& entry : entries_) {
-      if (entry.run && entry.object != nullptr) visit(entry.object);
+      if (entry.object != nullptr) visit(entry.object);
     }
     lock_.unlock();
   }
@@ -53,25 +53,35 @@ class FinalizerThread {
   void forget_thread() noexcept { started_ = false; }
 
  private:
+  static constexpr size_t kBatch = 128;
+
+  // A finalizer (with its object) or a cleanup (without).
   struct Entry {
-    char* object;               // nullptr: a cleanup
-    std::function<void()> run;  // empty: a destructor
+    char* object;
+    std::function<void()> run;
   };
 
   void push(Entry entry);
+  void announce() noexcept;
   void main_loop() noexcept;
-  void run(Entry& entry) noexcept;
+  bool run_some() noexcept __attribute__((noinline));
 
   runtime::Lock lock_{runtime::LockRank::leaf};
   // Guarded by lock_.
   std::deque<Entry> entries_;
+  std::deque<uintptr_t>
+      dead_;  // ~address of objects to be destroyed: no references for anybody's scan
   char* running_ = nullptr;  // the object whose finalizer is running
-  uint64_t queued_ = 0;
+  uint64_t queued_entries_ = 0;
+  uint64_t queued_dead_ = 0;
   bool started_ = false;
   // How many have run: stored by the thread (release), waited for by others (acquire).
-  std::atomic<uint64_t> done_{0};
-  // Changes with every arrival and every completion; slept on by the thread and by waiters.
+  std::atomic<uint64_t> done_entries_{0};
+  std::atomic<uint64_t> done_dead_{0};
+  // Changes with arrivals and completions (seq_cst, against sleepers_); slept on by the thread and
+  // by waiters.
   std::atomic<uint32_t> wake_{0};
+  std::atomic<uint32_t> sleepers_{0};
   std::atomic<bool> stopping_{false};  // relaxed: a hint at exit
   // The thread's record: stored by itself, compared with their own by others (relaxed: equal only
   // on that thread).

@@ -168,7 +168,7 @@ Pacing::AssistTotals Pacing::take_assists() noexcept {
 int Pacing::set_gc_percent(int percent) noexcept {
   const std::lock_guard guard(lock_);
   const int previous = static_cast<int>(pacer_->gc_percent());
-  pacer_->set_gc_percent(percent);
+  pacer_->set_gc_percent(percent < 0 ? runtime::kGcPercentOff : percent);
   pacer_->update_goal(overhead_bytes());
   publish_locked();
   return previous;

@@ -1,7 +1,7 @@
 #include "gc/stacks.h"
 
 #include <signal.h>
-#include <sys/mman.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <mutex>
@@ -9,6 +9,7 @@
 
 #include "gc/barrier.h"
 #include "gc/thread_data.h"
+#include "runtime/base/immortal.h"
 #include "runtime/os/os.h"
 
 namespace tricolor::gc {
@@ -27,15 +28,13 @@ struct Range {
 runtime::Lock g_fibers_lock{runtime::LockRank::leaf};
 // Guarded by g_fibers_lock. A handler takes the lock too; it never interrupts a holder, which is in
 // a runtime section.
-std::vector<Range>& fibers() {
-  static auto* const ranges = new std::vector<Range>;
-  return *ranges;
-}
+constinit runtime::Immortal<std::vector<Range>> g_fibers;
+std::vector<Range>& fibers() noexcept { return g_fibers.value; }
 
 // Frames are written by their owner while they are read here only in blocked regions, where they
 // hold nothing of ours; reads are single words, and the sanitizers are not asked about them.
-__attribute__((no_sanitize("address", "thread", "undefined"))) void scan_range(
-    Thread& thread, const char* lo, const char* hi) noexcept {
+__attribute__((no_sanitize("address", "thread", "undefined"))) void visit_range(
+    Thread& thread, const char* lo, const char* hi, VisitWord visit) noexcept {
   const uintptr_t base = reinterpret_cast<uintptr_t>(g_heap.base());
   const size_t limit = g_heap.limit();
   const auto* word = reinterpret_cast<const volatile uintptr_t*>(
@@ -46,41 +45,29 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void scan_range(
   thread.data->scanned_stack_bytes += hi - lo;
   for (; word < end; ++word) {
     const uintptr_t value = *word;
-    if (value - base < limit) shade_candidate(thread, value);
+    if (value - base < limit) visit(thread, value);
   }
 }
 
-// Pages that were never touched hold nothing, and those of the main thread's stack may not even be
-// mapped.
-void scan_resident(Thread& thread, const char* lo, const char* hi) noexcept {
+// Asked of the kernel, because guard pages and the part that a main stack has not grown into must
+// not be touched. (mincore would call a page that is swapped out absent.)
+bool is_readable(uintptr_t page) noexcept {
+  uintptr_t word;
+  const iovec local{&word, sizeof(word)};
+  const iovec remote{reinterpret_cast<void*>(page),
+                     sizeof(word)};  // NOLINT(performance-no-int-to-ptr)
+  return process_vm_readv(runtime::os::pid(), &local, 1, &remote, 1, 0) == sizeof(word);
+}
+
+// A stack of which it is not known how far it is in use.
+void visit_readable(Thread& thread, const char* lo, const char* hi, VisitWord visit) noexcept {
   const size_t page = runtime::os::page_size();
-  constexpr size_t kBatch = 256;
-  unsigned char resident[kBatch];
-  const uintptr_t first = reinterpret_cast<uintptr_t>(lo) / page * page;
-  for (uintptr_t at = first; at < reinterpret_cast<uintptr_t>(hi);) {
-    const size_t pages =
-        std::min<size_t>(kBatch, (reinterpret_cast<uintptr_t>(hi) - at + page - 1) / page);
-    // NOLINTNEXTLINE(performance-no-int-to-ptr)
-    if (mincore(reinterpret_cast<void*>(at), pages * page, resident) == 0) {
-      for (size_t i = 0; i < pages; ++i) {
-        if ((resident[i] & 1) == 0) continue;
-        const char* const from =
-            reinterpret_cast<const char*>(at + i * page);  // NOLINT(performance-no-int-to-ptr)
-        scan_range(thread, std::max(from, lo), std::min(from + page, hi));
-      }
-      at += pages * page;
-    } else if (pages == 1) {
-      at += page;
-    } else {
-      // Something in the batch is not mapped: page by page.
-      for (size_t i = 0; i < pages; ++i, at += page) {
-        const char* const from =
-            reinterpret_cast<const char*>(at);  // NOLINT(performance-no-int-to-ptr)
-        if (mincore(const_cast<char*>(from), page, resident) == 0 && (resident[0] & 1) != 0) {
-          scan_range(thread, std::max(from, lo), std::min(from + page, hi));
-        }
-      }
-    }
+  for (uintptr_t at = reinterpret_cast<uintptr_t>(lo) / page * page;
+       at < reinterpret_cast<uintptr_t>(hi); at += page) {
+    if (!is_readable(at)) continue;
+    const char* const from =
+        reinterpret_cast<const char*>(at);  // NOLINT(performance-no-int-to-ptr)
+    visit_range(thread, std::max(from, lo), std::min(from + page, hi), visit);
   }
 }
 
@@ -103,16 +90,26 @@ Range other_stack(const char* sp) noexcept {
 
 }  // namespace
 
-void scan_thread_stack(Thread& thread, StackView stack) noexcept {
+void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexcept {
   thread.data->scanned_stack_bytes = 0;
-  for (size_t i = 0; i < stack.count; ++i) shade_candidate(thread, stack.words[i]);
+  for (size_t i = 0; i < stack.count; ++i) visit(thread, stack.words[i]);
   if (stack.sp >= thread.stack_lo && stack.sp < thread.stack_hi) {
-    scan_range(thread, stack.sp, thread.stack_hi);
+    visit_range(thread, stack.sp, thread.stack_hi, visit);
     return;
   }
   const Range other = other_stack(stack.sp);
-  scan_resident(thread, stack.sp, other.hi);
-  scan_resident(thread, thread.stack_lo, thread.stack_hi);
+  visit_readable(thread, stack.sp, other.hi, visit);
+  visit_readable(thread, thread.stack_lo, thread.stack_hi, visit);
+}
+
+void scan_thread_stack(Thread& thread, StackView stack) noexcept {
+  visit_thread_stack(thread, stack, shade_candidate);
+}
+
+bool on_other_stack(const void* address) noexcept {
+  const std::lock_guard guard(g_fibers_lock);
+  return std::any_of(fibers().begin(), fibers().end(),
+                     [=](const Range& r) { return address >= r.lo && address < r.hi; });
 }
 
 bool add_fiber_stack(const char* lo, const char* hi) {
@@ -142,7 +139,7 @@ bool any_fiber_stacks() noexcept {
 
 void scan_fiber_stacks(Thread& thread) noexcept {
   const std::lock_guard guard(g_fibers_lock);
-  for (const Range& range : fibers()) scan_resident(thread, range.lo, range.hi);
+  for (const Range& range : fibers()) visit_readable(thread, range.lo, range.hi, shade_candidate);
 }
 
 runtime::Lock& fiber_stacks_lock() noexcept { return g_fibers_lock; }

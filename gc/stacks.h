@@ -19,6 +19,14 @@ namespace tricolor::gc {
 
 void scan_thread_stack(runtime::Thread& thread, runtime::StackView stack) noexcept;
 
+// Calls `visit` for every word that may be an address in the heap.
+using VisitWord = void (*)(runtime::Thread& thread, uintptr_t word) noexcept;
+void visit_thread_stack(runtime::Thread& thread, runtime::StackView stack,
+                        VisitWord visit) noexcept;
+
+// Whether `address` lies in a registered stack.
+bool on_other_stack(const void* address) noexcept;
+
 // True when `lo` was new.
 bool add_fiber_stack(const char* lo, const char* hi);
 bool remove_fiber_stack(const char* lo) noexcept;

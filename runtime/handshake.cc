@@ -119,9 +119,9 @@ void Handshake::ask_all(Action action) noexcept {
     t->requested.store(sequence_, std::memory_order_release);
   }
   if (self != nullptr) {
-    arch::Registers registers;
-    arch::spill_registers(registers);
-    perform(*self, StackView{arch::stack_pointer(), registers.words, std::size(registers.words)});
+    // The collector keeps no reference across a handshake: hooks are over, and what its frames hold besides are
+    // the addresses of objects it has marked.
+    perform(*self, StackView{self->stack_hi - sizeof(void*), nullptr, 0});
     self->answered.store(sequence_, std::memory_order_release);
   }
   const int64_t start = os::now_ns();

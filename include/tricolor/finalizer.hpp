@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <tuple>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -64,6 +64,12 @@ class cleanup_handle {
 template <class T, class F, class Arg>
 requires std::is_invocable_v < F&, std::decay_t<Arg>
 & > cleanup_handle add_cleanup(T* object, F f, Arg&& arg) {
+  if constexpr (std::is_pointer_v<std::decay_t<Arg>>) {
+    if (static_cast<const volatile void*>(object) == static_cast<const volatile void*>(arg)) {
+      throw std::invalid_argument(
+          "gc::add_cleanup: the argument is the object itself, which is gone by then");
+    }
+  }
   return cleanup_handle(detail::add_cleanup(
       detail::erase_address(object),
       [f = std::move(f),

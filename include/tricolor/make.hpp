@@ -62,15 +62,15 @@ template <class T, class... Args>
   } else {
     cell = detail::allocate_large(size, kind);
   }
+#if TRICOLOR_CHECKS
+  detail::record_type(cell, sizeof(Object), &detail::kTypeInfo<Object, false>);
+#endif
   Object* object = detail::construct<Object>(cell, std::forward<Args>(args)...);
   if constexpr (kind == detail::Kind::kDestructor) {
     detail::store_word(
         detail::hidden_word(cell, size, 1),
         const_cast<void*>(static_cast<const void*>(&detail::kTypeInfo<Object, false>)));
   }
-#if TRICOLOR_CHECKS
-  detail::record_type(cell, sizeof(Object), &detail::kTypeInfo<Object, false>);
-#endif
   asm(""
       : "+r"(object));  // members that the constructor left alone read as the zeroes that are there
   return object;

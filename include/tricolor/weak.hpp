@@ -56,6 +56,14 @@ class weak {
     return *this;
   }
   weak& operator=(T* target) { return *this = weak(target); }
+  template <detail::pointer_to<T> U>
+  weak& operator=(const ptr<U>& target) {
+    return *this = weak(target);
+  }
+  template <detail::pointer_to<T> U>
+  weak& operator=(const root<U>& target) {
+    return *this = weak(target);
+  }
   weak& operator=(std::nullptr_t) noexcept {
     reset();
     return *this;

@@ -1,0 +1,253 @@
+#include "gc/check_references.h"
+
+#include <tricolor/detail/config.hpp>
+
+#if TRICOLOR_CHECKS
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+
+#include "gc/finalizer_thread.h"
+#include "gc/roots.h"
+#include "gc/stacks.h"
+#include "runtime/base/check.h"
+#include "runtime/handshake.h"
+#include "runtime/heap/side_table.h"
+#include "runtime/heap/spans.h"
+#include "runtime/os/os.h"
+
+#include <tricolor/detail/barrier.hpp>
+#include <tricolor/detail/layout.hpp>
+#include <tricolor/make.hpp>
+
+namespace tricolor::gc {
+
+using detail::TypeInfo;
+using runtime::Cell;
+using runtime::g_heap;
+using runtime::Kind;
+using runtime::Span;
+using runtime::Thread;
+namespace os = runtime::os;
+
+namespace {
+
+constexpr int kMostReports = 20;
+constexpr size_t kWordsPerPage = detail::kPageSize / sizeof(void*) / 64;
+
+// Which words of the heap are references: one bit a word. Committed as the heap grows, under
+// g_table_lock.
+runtime::Lock g_table_lock{runtime::LockRank::leaf};
+runtime::SideTable<uint64_t> g_reference_words;
+std::atomic<size_t> g_reference_words_end{0};
+std::atomic<int> g_reports{0};
+
+struct TypeShard {
+  runtime::Lock lock{runtime::LockRank::leaf};
+  std::unordered_map<const void*, const TypeInfo*> types;
+};
+
+TypeShard& type_shard(const void* object) {
+  static auto* const shards = new std::array<TypeShard, 16>;
+  return (*shards)[(reinterpret_cast<uintptr_t>(object) * 0x9e3779b97f4a7c15u) >> 60];
+}
+
+bool table_reaches(size_t word) {
+  const size_t needed = word / 64 + 1;
+  if (needed <= g_reference_words_end.load(std::memory_order_acquire)) return true;
+  const std::lock_guard guard(g_table_lock);
+  const size_t pages = g_heap.limit() >> detail::kPageShift;
+  if (g_reference_words_end.load(std::memory_order_relaxed) == 0 &&
+      !g_reference_words.reserve((g_heap.reserved_bytes() >> detail::kPageShift) * kWordsPerPage)) {
+    return false;
+  }
+  if (!g_reference_words.commit_to(pages * kWordsPerPage)) return false;
+  g_reference_words_end.store(pages * kWordsPerPage, std::memory_order_release);
+  return needed <= pages * kWordsPerPage;
+}
+
+size_t word_number(const void* slot) noexcept {
+  return static_cast<size_t>(static_cast<const char*>(slot) - g_heap.base()) / sizeof(void*);
+}
+
+bool is_reference_word(const void* slot) noexcept {
+  const size_t word = word_number(slot);
+  if (word / 64 >= g_reference_words_end.load(std::memory_order_acquire)) return false;
+  return (__atomic_load_n(&g_reference_words[word / 64], __ATOMIC_RELAXED) >> (word % 64) & 1) != 0;
+}
+
+bool on_a_stack(const void* slot) {
+  char* lo;
+  char* hi;
+  if (os::stack_bounds(&lo, &hi) && slot >= lo && slot < hi) return true;
+  return on_other_stack(slot);
+}
+
+const char* type_of(const void* object, int& length) noexcept {
+  TypeShard& shard = type_shard(object);
+  const std::lock_guard guard(shard.lock);
+  const auto at = shard.types.find(object);
+  if (at == shard.types.end()) {
+    length = 14;
+    return "(unknown type)";
+  }
+  length = static_cast<int>(at->second->name.size());
+  return at->second->name.data();
+}
+
+// A second marking that follows reference words alone, through a bitmap and a stack of its own.
+class ExactMark {
+ public:
+  ExactMark() noexcept
+      : words_((g_heap.limit() >> detail::kPageShift) * 8),
+        reached_(static_cast<uint64_t*>(os::map(words_ * sizeof(uint64_t)))),
+        capacity_(words_ * 64),
+        stack_(static_cast<char**>(os::map(capacity_ * sizeof(char*)))) {}
+  ~ExactMark() {
+    if (reached_ != nullptr) os::unmap(reached_, words_ * sizeof(uint64_t));
+    if (stack_ != nullptr) os::unmap(stack_, capacity_ * sizeof(char*));
+  }
+
+  bool usable() const noexcept { return reached_ != nullptr && stack_ != nullptr; }
+
+  bool is_reached(Cell cell) const noexcept {
+    return (reached_[word_of(cell)] >> (cell.index % 64) & 1) != 0;
+  }
+
+  void add(const void* address) noexcept {
+    const Cell cell = g_heap.find_allocated(address);
+    if (!cell || is_reached(cell)) return;
+    reached_[word_of(cell)] |= uint64_t{1} << (cell.index % 64);
+    stack_[size_++] = g_heap.cell_address(cell);
+  }
+
+  void drain() noexcept {
+    while (size_ > 0) {
+      char* const object = stack_[--size_];
+      const Span& span = *g_heap.find(object).span;
+      if (span.kind == Kind::kLeaf) continue;
+      for (size_t at = 0; at + sizeof(void*) <= span.cell_size; at += sizeof(void*)) {
+        if (is_reference_word(object + at))
+          add(*reinterpret_cast<void* const volatile*>(object + at));
+      }
+    }
+  }
+
+ private:
+  static size_t word_of(Cell cell) noexcept {
+    return size_t{cell.span->first_page} * 8 + cell.index / 64;
+  }
+
+  size_t words_;
+  uint64_t* reached_;
+  size_t capacity_;
+  char** stack_;
+  size_t size_ = 0;
+};
+
+ExactMark* g_exact = nullptr;  // during the check, for add_stack()
+runtime::Lock g_exact_lock{runtime::LockRank::leaf};
+
+void add_stack(Thread& thread, runtime::StackView stack) noexcept {
+  const std::lock_guard guard(g_exact_lock);
+  visit_thread_stack(thread, stack, [](Thread&, uintptr_t word) noexcept {
+    g_exact->add(reinterpret_cast<const void*>(word));  // NOLINT(performance-no-int-to-ptr)
+  });
+}
+
+void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {
+  for (uint32_t i = 0; i < span.cells && reports < kMostReports; ++i) {
+    const Cell cell{&span, i};
+    if (!g_heap.is_allocated(cell) || !exact.is_reached(cell)) continue;
+    const char* const object = g_heap.cell_address(cell);
+    for (size_t at = 0; at + sizeof(void*) <= span.cell_size && reports < kMostReports;
+         at += sizeof(void*)) {
+      const void* const target = *reinterpret_cast<void* const volatile*>(object + at);
+      const Cell found = g_heap.find_allocated(target);
+      if (!found || exact.is_reached(found) || is_reference_word(object + at)) continue;
+      ++reports;
+      int length = 0;
+      const char* const type = type_of(object, length);
+      runtime::report(
+          "rule 1: the raw word at offset %zu of the %.*s at %p is all that leads to the object at "
+          "%p: a reference from "
+          "one collected object to another is a gc::ptr",
+          at, length, type, static_cast<const void*>(object),
+          static_cast<void*>(g_heap.cell_address(found)));
+    }
+  }
+}
+
+}  // namespace
+
+void report_raw_references(Thread&) noexcept {
+  ExactMark exact;
+  if (!exact.usable()) return;
+  g_exact = &exact;
+  runtime::g_handshake.stop(add_stack);
+  g_roots.for_each_target([&](const void* target) { exact.add(target); });
+  finalizer_thread().for_each_root([&](const char* object) { exact.add(object); });
+  exact.drain();
+  int reports = 0;
+  runtime::g_spans.for_each([&](Span& span) {
+    if (span.kind != Kind::kLeaf) report_holder(exact, span, reports);
+  });
+  runtime::g_handshake.resume();
+  g_exact = nullptr;
+}
+
+namespace detail {
+
+void check_reference_slot(const void* slot, const char* type) noexcept {
+  if (Thread::current() == nullptr && g_heap.base() == nullptr) Thread::attached();
+  if (g_heap.contains(slot)) {
+    const Cell cell = g_heap.find(slot);
+    if (cell && cell.span->kind != Kind::kLeaf) {
+      const size_t word = word_number(slot);
+      if (table_reaches(word)) {
+        __atomic_fetch_or(&g_reference_words[word / 64], uint64_t{1} << (word % 64),
+                          __ATOMIC_RELAXED);
+      }
+      return;
+    }
+  } else if (on_a_stack(slot)) {
+    return;
+  }
+  if (g_reports.fetch_add(1, std::memory_order_relaxed) >= kMostReports) return;
+  const std::string_view name(type);
+  runtime::report(
+      "rule 2: a gc::ptr<%.*s> is constructed at %p, in memory that the collector does not trace: "
+      "a reference from memory "
+      "that is not collected is a gc::root",
+      static_cast<int>(std::min(name.size(), name.find_first_of(";]"))), name.data(), slot);
+}
+
+// Before construction: the references of the cell's former object are forgotten, the new one's note
+// themselves.
+void record_type(const void* object, std::size_t, const TypeInfo* type) {
+  const Cell cell = g_heap.find(object);
+  const size_t first = word_number(object);
+  const size_t end = std::min(first + cell.span->cell_size / sizeof(void*),
+                              g_reference_words_end.load(std::memory_order_acquire) * 64);
+  for (size_t word = first; word < end; ++word) {
+    __atomic_fetch_and(&g_reference_words[word / 64], ~(uint64_t{1} << (word % 64)),
+                       __ATOMIC_RELAXED);
+  }
+  TypeShard& shard = type_shard(object);
+  const std::lock_guard guard(shard.lock);
+  shard.types[object] = type;
+}
+
+}  // namespace detail
+}  // namespace tricolor::gc
+
+#else
+
+namespace tricolor::gc {
+void report_raw_references(runtime::Thread&) noexcept {}
+}  // namespace tricolor::gc
+
+#endif
