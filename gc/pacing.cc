@@ -91,10 +91,13 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
 }
 
 void Pacing::assist(Thread& thread) noexcept {
-  if (g_cycle.phase.load(std::memory_order_acquire) != Phase::kMark || g_worklist.looks_empty())
-    return;
+  if (g_cycle.phase.load(std::memory_order_acquire) != Phase::kMark) return;
   ThreadData& data = *thread.data;
   const int64_t start = runtime::os::now_ns();
+  if (g_worklist.looks_empty()) {
+    if (data.assist_debt > kStallDebt) stall(thread, start);
+    return;
+  }
   int64_t now = start;
   {
     Marker marker;
@@ -111,6 +114,17 @@ void Pacing::assist(Thread& thread) noexcept {
   assist_ns_.fetch_add(now - start, std::memory_order_relaxed);
   assist_slices_.fetch_add(1, std::memory_order_relaxed);
   raise_to(assist_longest_ns_, now - start);
+}
+
+// Others hold all the work there is. A thread deep in debt waits a little: its asking makes them
+// share, and the heap does not run away while they finish.
+void Pacing::stall(Thread& thread, int64_t start) noexcept {
+  const uint32_t seen = g_worklist.wake_word();
+  {
+    const runtime::BlockedWait wait(&thread);
+    g_worklist.wait_for_arrival(seen, kAssistSliceNs);
+  }
+  g_collector.count_stall(runtime::os::now_ns() - start);
 }
 
 CyclePlan Pacing::start_cycle(int64_t stack_bytes, int64_t root_bytes, bool forced) noexcept {

@@ -21,6 +21,7 @@ class Pacing {
  public:
   static constexpr int64_t kChargeStep = 64 << 10;
   static constexpr int64_t kAssistSliceNs = 100'000;
+  static constexpr int64_t kStallDebt = 128 << 10;  // scan work
 
   void init();
 
@@ -58,6 +59,7 @@ class Pacing {
 
  private:
   void assist(runtime::Thread& thread) noexcept;
+  void stall(runtime::Thread& thread, int64_t start) noexcept;
   void publish_locked() noexcept;
   static int64_t overhead_bytes() noexcept;
 
