@@ -3,7 +3,7 @@
  * Two threads with two registers and one value in flight each run an arbitrary program: load, store, drop, allocate,
  * destroy. A collector runs CYCLES cycles. The pieces, and what they abstract, are in protocol.pml; left to other
  * models are cells and span locks (sweep_alloc.pml), weak references and finalizers (weak_gate.pml), threads that
- * come, go and block (lifecycle.pml), several markers (markers.pml) and delayed stores (store_buffer.pml).
+ * come, go and block (lifecycle.pml) and several markers (markers.pml).
  *
  * With OPS the program is bounded altogether: then every infinite run is the collector's own, and a search for cycles
  * shows that there is none. START_OBJECTS is 1 or 2: the root leads to object 1, object 1 to object 2.
@@ -45,6 +45,9 @@ end: /* the program may stop at any time; the collector may not */
   :: FLUSH_FULL_BUFFER
 #endif
   :: LEAVE_SHADE
+#ifdef DELAYED_STORES
+  :: d_step { late[me] -> DRAIN }
+#endif
 #ifdef BAD_FOREIGN_STACK
   :: d_step { RUNS && A != 0 && at[1 - me] == AT_REST && reg[2*(1 - me)] == 0 -> reg[2*(1 - me)] = A }
 #endif
@@ -59,12 +62,12 @@ proctype Collector() {
   do
   :: cycle < CYCLES ->
      d_step { ask(1) };
-#ifdef BAD_MARK_DURING_H1
+#if defined(BAD_MARK_DURING_H1) || defined(BAD_WORKERS_DURING_H1)
      MARK_WHILE_WAITING;
 #endif
      ALL_ANSWERED;
      d_step { ask(2) };
-#ifdef BAD_SCAN_DURING_H2
+#ifdef SCAN_DURING_H2
      MARK_WHILE_WAITING;
 #endif
      ALL_ANSWERED;

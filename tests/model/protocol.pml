@@ -11,6 +11,10 @@
  *     because a thread compares generations each time it takes cells. sweep_alloc.pml has the comparison itself.
  *   - An answer is one step. The two registers of a thread are interchangeable, so they are kept sorted.
  *
+ * DELAYED_STORES gives each thread a store buffer of one entry, as on x86: the slot is written at some later time, at the
+ * latest by the thread's next store, by setting a mark or by its answer to a handshake; only the thread itself sees
+ * the value before.
+ *
  * Bounds over the whole run: ALLOCS allocations, STORES stores that are not null, DESTROYS calls of destroy().
  * OPS, where given, bounds every other step of the program too.
  */
@@ -68,6 +72,26 @@ byte ops;
 
 #define IN_REGISTERS \
   (SET(reg[0]) | SET(reg[1]) | SET(reg[2]) | SET(reg[3]) | SET(flight[0]) | SET(flight[1]))
+#ifdef DELAYED_STORES
+bit late[2];          /* a store has not reached memory yet */
+byte late_to[2], late_value[2];
+#define HELD (IN_REGISTERS | SET(late_value[0]) | SET(late_value[1]))
+#define SEEN_AT(s) ((late[me] && late_to[me] == s) -> late_value[me] : slot[s])
+#define WRITE(s, v) late_to[me] = s; late_value[me] = v; late[me] = 1
+#define MAY_WRITE (!late[me])
+#define DRAIN slot[late_to[me]] = (late[me] -> late_value[me] : slot[late_to[me]]); \
+  late[me] = 0; late_to[me] = 0; late_value[me] = 0
+#else
+#define SEEN_AT(s) slot[s]
+#define WRITE(s, v) slot[s] = v
+#define MAY_WRITE true
+#define DRAIN skip
+#endif
+#ifdef BAD_ANSWER_WITHOUT_RELEASE
+#define RELEASE_STORES skip
+#else
+#define RELEASE_STORES DRAIN
+#endif
 #ifndef HELD
 #define HELD IN_REGISTERS
 #endif
@@ -118,8 +142,8 @@ inline sweep_cell(x) {
 #endif
 
 #define LOAD(guard, r, from) \
-  d_step { RUNS && (guard) && r != slot[from] && OP_LEFT -> \
-    r = slot[from]; sort_registers(); COUNT_OP }
+  d_step { RUNS && (guard) && r != SEEN_AT(from) && OP_LEFT -> \
+    r = SEEN_AT(from); sort_registers(); COUNT_OP }
 
 #define DROP_A \
   d_step { RUNS && A != 0 && OP_LEFT -> A = 0; sort_registers(); COUNT_OP }
@@ -127,7 +151,7 @@ inline sweep_cell(x) {
   d_step { RUNS && B != 0 && B != A && OP_LEFT -> B = 0; COUNT_OP }
 
 #define STORE_NULL(guard, to) \
-  d_step { RUNS && (guard) && slot[to] != 0 && OP_LEFT -> slot[to] = 0; COUNT_OP }
+  d_step { RUNS && (guard) && slot[to] != 0 && MAY_WRITE && OP_LEFT -> WRITE(to, 0); COUNT_OP }
 
 /* store(slot[to], v). `then` is what becomes of the register that v came from: it may be its last use. */
 #ifdef BAD_TEST_THEN_STORE
@@ -145,8 +169,8 @@ inline sweep_cell(x) {
     tested[me] = 0 }
 #else
 #define STORE(guard, to, v, then) \
-  d_step { RUNS && v != 0 && (guard) && stores < STORES -> \
-    stores++; flight[me] = v; slot[to] = v; at[me] = AT_STORED; \
+  d_step { RUNS && v != 0 && (guard) && stores < STORES && MAY_WRITE -> \
+    stores++; flight[me] = v; WRITE(to, v); at[me] = AT_STORED; \
     then; sort_registers() }
 #define TEST_MARKING \
   d_step { at[me] == AT_STORED -> \
@@ -179,7 +203,7 @@ inline sweep_cell(x) {
 #define FLUSH_FULL_BUFFER \
   d_step { at[me] == AT_PUSHED && buffer[me] != 0 -> queue = queue | buffer[me]; buffer[me] = 0 }
 #define LEAVE_SHADE \
-  d_step { at[me] == AT_PUSHED -> SHADE_END; flight[me] = 0; at[me] = AT_REST }
+  d_step { at[me] == AT_PUSHED -> DRAIN; SHADE_END; flight[me] = 0; at[me] = AT_REST }
 
 /* A cell the slow path may take: free, or free once it is swept. */
 #ifdef BAD_UNSWEPT_CELL
@@ -262,6 +286,7 @@ inline hand_over_buffer() {
 }
 
 inline barrier_on() {
+  RELEASE_STORES;
   marking[me] = 1;
 #ifdef BAD_BLACK_AT_H1
   black = black | (1 << me);
@@ -270,6 +295,7 @@ inline barrier_on() {
 }
 
 inline allocate_black() {
+  RELEASE_STORES;
   black = black | (1 << me);
   scan_stack();
   hand_over_buffer();
@@ -277,14 +303,23 @@ inline allocate_black() {
 }
 
 inline scan_again() {
+  RELEASE_STORES;
 #ifndef BAD_NO_SECOND_SCAN
   scan_stack();
+#endif
+#ifdef BAD_MARKED_COUNTS
+  /* the answer reports what it holds, not what it found */
+  if
+  :: A -> dirty = 1
+  :: else
+  fi;
 #endif
   hand_over_buffer();
   pending[me] = 0
 }
 
 inline barrier_off() {
+  RELEASE_STORES;
   marking[me] = 0;
 #ifdef BAD_WHITE_AT_H4
   black = black & ~(1 << me);
@@ -314,11 +349,16 @@ inline ask(h) {
 #define SCAN(x) \
   d_step { x <= OBJECTS && (queue & SET(x)) -> queue = queue & ~SET(x); mark_grey(slot[x]) }
 
-/* Marking begun before it may be: the root, and whatever is grey. */
+/* Marking begun before it may be: a worker that scans what has come into the queue, and the root. */
+#ifdef BAD_WORKERS_DURING_H1
+#define ROOT 0
+#else
+#define ROOT slot[0]
+#endif
 #define MARK_WHILE_WAITING \
   do \
   :: ALL_ANSWERED -> break \
-  :: d_step { !ALL_ANSWERED -> mark_grey(slot[0]) } \
+  :: d_step { !ALL_ANSWERED -> mark_grey(ROOT) } \
   :: SCAN(1) \
   :: SCAN(2) \
   :: SCAN(OBJECTS) \

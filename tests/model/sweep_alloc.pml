@@ -309,7 +309,7 @@ proctype Collector() {
      od;
      skip; /* Spin does not let a loop end at the head of a d_step */
      /* [model.complete] Whatever is in use is marked. */
-     d_step { scanning = 0; found = 0; assert((alloc & ~mark & IN_USE) == 0) };
+     d_step { scanning = 0; found = 0; assert((IN_USE & alloc & ~mark) == 0) };
      d_step { ask(4); barriers_on = 0 };
 #ifdef BAD_GENERATION_BEFORE_H4
      d_step { generation++; black_now = 0 };
