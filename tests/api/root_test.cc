@@ -193,10 +193,10 @@ TEST_CASE("root: with static storage") {
     global_root->left = gc::make<Node>(100);
   });
   shake();
-  CHECK(global_root->intact());
-  CHECK(global_root->left->key == 100);
   Census census;
   on_fresh_thread([&] {
+    CHECK(global_root->intact());
+    CHECK(global_root->left->key == 100);
     census.add(global_root.get());
     global_root = nullptr;
   });

@@ -4,7 +4,7 @@
 namespace tricolor::tests {
 namespace {
 
-constexpr std::size_t kHuge = (192u << 20) / sizeof(void*);  // elements
+constexpr std::size_t kHuge = (160u << 20) / sizeof(void*);  // elements
 
 TEST_CASE("arrays: references spread thinly over hundreds of megabytes") {
   const std::size_t size = scaled(kHuge);
@@ -23,16 +23,13 @@ TEST_CASE("arrays: references spread thinly over hundreds of megabytes") {
   shake(2);
   CHECK(census.alive() == census.size());
   on_fresh_thread([&] {
+    std::size_t wrong = 0;
     for (std::size_t i = 0; i < size; ++i) {
       const Node* const node = array[i];
-      if (i % step == 0 || i == size - 1) {
-        REQUIRE(node != nullptr);
-        REQUIRE(node->intact());
-        REQUIRE(node->key == i);
-      } else {
-        REQUIRE(node == nullptr);
-      }
+      const bool expected = i % step == 0 || i == size - 1;
+      if (expected ? node == nullptr || !node->intact() || node->key != i : node != nullptr) ++wrong;
     }
+    CHECK(wrong == 0);
     array = nullptr;
   });
   collect_all();
@@ -130,7 +127,9 @@ TEST_CASE("arrays: leaf arrays keep their bytes over collections") {
   gc::root<std::uint64_t> numbers = gc::make_array<std::uint64_t>(size / 8);
   for (std::size_t i = 0; i < size / 8; ++i) numbers[i] = mix(i);
   shake(2);
-  for (std::size_t i = 0; i < size / 8; ++i) REQUIRE(numbers[i] == mix(i));
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < size / 8; ++i) wrong += numbers[i] == mix(i) ? 0 : 1;
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("arrays: written at both ends while it is being marked") {

@@ -88,7 +88,7 @@ void receive_sequence(int out, std::size_t total, std::uint64_t seed, Findings& 
 
 TEST_CASE("stress blocking: data through pipes between threads that hold references") {
   const std::uint64_t seed = announce_seed("pipes");
-  const std::size_t total = stress_rounds(24u << 20);
+  const std::size_t total = stress_rounds(120u << 20);
   Findings findings;
   CollectingThread collector;
   std::array<Pipe, 2> pipes;
@@ -150,7 +150,7 @@ TEST_CASE("stress blocking: calls that may be restarted are: read, accept, waitp
   CHECK(eventually([&] { return waiting == 4; }));
   {
     CollectingThread collector;
-    CHECK(eventually([&] { return collector.cycles() >= stress_rounds(100); }));
+    CHECK(eventually([&] { return collector.cycles() >= stress_rounds(1500); }));
   }
   CHECK(write(pipe.in(), "x", 1) == 1);
   const int client = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -206,7 +206,7 @@ TEST_CASE("stress blocking: sleepers, waiters and spinners keep their locals and
   CHECK(eventually([&] { return ready == 8; }));
   {
     CollectingThread collector;
-    const std::uint64_t wanted = stress_rounds(100);
+    const std::uint64_t wanted = stress_rounds(300);
     CHECK(eventually([&] { return collector.cycles() >= wanted; }));
   }
   churn();
@@ -224,7 +224,7 @@ TEST_CASE("stress blocking: in and out of BlockingScope all the time") {
   CollectingThread collector;
   on_threads(4, [&](std::size_t t) {
     Node* held = gc::make<Node>(t);
-    for (std::size_t i = 0; i < stress_rounds(300'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(1'500'000); ++i) {
       {
         const runtime::BlockingScope scope;
         if (i % 500 == 0) std::this_thread::yield();

@@ -113,7 +113,7 @@ TEST_CASE("stress graph: shared slots and links, four mutators") {
   CollectingThread collector;
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
-    const std::size_t rounds = stress_rounds(500'000);
+    const std::size_t rounds = stress_rounds(2'000'000);
     for (std::size_t i = 0; i < rounds; ++i) mutate(*table, random, findings, t * rounds + i);
   });
   collector.stop();
@@ -138,7 +138,7 @@ TEST_CASE("stress graph: private lists rotated through gc::ptr, each thread its 
       node->left = lists->head[i % 32];
       lists->head[i % 32] = node;
     }
-    for (std::size_t i = 0; i < stress_rounds(4'000'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(8'000'000); ++i) {
       auto& from = lists->head[random.below(32)];
       auto& to = lists->head[random.below(32)];
       Node* node = from;
@@ -181,7 +181,7 @@ TEST_CASE("stress graph: fresh objects take over the references of old ones") {
       node->right = gc::make<Node>(i + 1);
       top = node;
     }
-    for (std::size_t i = 0; i < stress_rounds(6'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(40'000); ++i) {
       // The whole spine anew, from the top; `right` of each node is moved over and cut in the old one.
       Node* fresh_top = nullptr;
       Node* last = nullptr;

@@ -22,6 +22,9 @@ struct Peak {
   }
 };
 
+// How far allocation may run ahead of a cycle by chance; what leaks passes it within a run.
+constexpr std::uint64_t kSlack = 48u << 20;
+
 // Warms up, then works three times as long: the peaks must not grow.
 template <class Step>
 void stays_bounded(std::size_t steps, Step&& step) {
@@ -35,8 +38,8 @@ void stays_bounded(std::size_t steps, Step&& step) {
     step(i);
     later.sample();
   }
-  CHECK(later.heap_sys <= warm.heap_sys + warm.heap_sys / 3 + (16u << 20));
-  if (!kSanitized) CHECK(later.resident <= warm.resident + warm.resident / 3 + (16u << 20));
+  CHECK(later.heap_sys <= warm.heap_sys + warm.heap_sys / 2 + kSlack);
+  if (!kSanitized) CHECK(later.resident <= warm.resident + warm.resident / 2 + kSlack);
 }
 
 TEST_CASE("stress memory: a steady live set under steady churn, the pacer at work") {
@@ -47,7 +50,7 @@ TEST_CASE("stress memory: a steady live set under steady churn, the pacer at wor
   gc::root<gc::ptr<Node>> table = gc::make_array<gc::ptr<Node>>(live);
   for (std::size_t i = 0; i < live; ++i) table[i] = gc::make<Node>(i);
   std::size_t damaged = 0;
-  stays_bounded(stress_rounds(10) + 2, [&](std::size_t) {
+  stays_bounded(stress_rounds(3) + 2, [&](std::size_t) {
     for (std::size_t i = 0; i < live; ++i) {
       const std::size_t at = random.below(live);
       damaged += table[at]->intact() ? 0 : 1;
@@ -59,14 +62,14 @@ TEST_CASE("stress memory: a steady live set under steady churn, the pacer at wor
 
 TEST_CASE("stress memory: four threads whose objects die young") {
   const GcPercent hundred(100);
-  stays_bounded(stress_rounds(10) + 2, [](std::size_t) { on_threads(4, [](std::size_t) { churn(scaled(80'000)); }); });
+  stays_bounded(stress_rounds(24) + 2, [](std::size_t) { on_threads(4, [](std::size_t) { churn(scaled(80'000)); }); });
 }
 
 TEST_CASE("stress memory: sizes that shift from phase to phase") {
   // What one phase leaves free in small spans must serve the next one's large objects, and back.
   const GcPercent hundred(100);
   gc::root<gc::ptr<char>> live = gc::make_array<gc::ptr<char>>(20'000);
-  stays_bounded(stress_rounds(5) + 4, [&](std::size_t step) {
+  stays_bounded(stress_rounds(12) + 4, [&](std::size_t step) {
     for (std::size_t i = 0; i < 20'000; ++i) live[i] = nullptr;
     const std::size_t size = std::size_t{16} << (step % 8 * 2);  // 16 bytes to 256 KiB
     const std::size_t count = std::min<std::size_t>(20'000, scaled(24u << 20) / size + 1);
@@ -82,7 +85,7 @@ TEST_CASE("stress memory: survivors scattered over every span are filled around"
   const GcPercent hundred(100);
   Random random(seed);
   std::vector<gc::root<Node>> survivors;
-  stays_bounded(stress_rounds(8) + 2, [&](std::size_t) {
+  stays_bounded(stress_rounds(60) + 2, [&](std::size_t) {
     survivors.clear();
     for (std::size_t i = 0; i < scaled(300'000); ++i) {
       Node* const node = gc::make<Node>(i);
@@ -98,7 +101,7 @@ TEST_CASE("stress memory: objects with finalizers, cleanups, destructors and wea
     std::array<char, 200> payload{};
   };
   std::atomic<std::size_t> events{0};
-  stays_bounded(stress_rounds(40) + 2, [&](std::size_t) {
+  stays_bounded(stress_rounds(5) + 2, [&](std::size_t) {
     on_fresh_thread([&] {
       for (std::size_t i = 0; i < scaled(4000) + 10; ++i) {
         gc::set_finalizer(gc::make<Node>(i), [&](Node*) { ++events; });
@@ -130,7 +133,7 @@ TEST_CASE("stress memory: four threads allocate every size, keep a tenth, and ve
       }
       if (entry.size > 0) findings.expect(gc::array_size(entry.bytes.get()) == entry.size, "an array's size changed");
     };
-    for (std::size_t i = 0; i < stress_rounds(100'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(500'000); ++i) {
       const std::size_t size = 1 + random.below(std::size_t{1} << (4 + random.below(random.one_in(50) ? 15 : 8)));
       unsigned char* const bytes = gc::make_array<unsigned char>(size);
       for (std::size_t k = 0; k < size; k += 61) findings.expect(bytes[k] == 0, "fresh memory is not zero");

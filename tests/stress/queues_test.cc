@@ -95,7 +95,7 @@ void each_value_comes_out_once(std::size_t each) {
     std::size_t popped = 0;
     for (std::size_t i = 0; i < each; ++i) {
       structure->push(gc::make<Item>(t * each + i));
-      if (i % 3 != 0) {
+      if (i % 64 != 0) {
         if (const Item* item = structure->pop()) {
           take(item);
           ++popped;
@@ -120,9 +120,9 @@ void each_value_comes_out_once(std::size_t each) {
   CHECK(collector.cycles() > 0);
 }
 
-TEST_CASE("stress queues: a Treiber stack") { each_value_comes_out_once<Stack>(stress_rounds(400'000)); }
+TEST_CASE("stress queues: a Treiber stack") { each_value_comes_out_once<Stack>(stress_rounds(2'000'000)); }
 
-TEST_CASE("stress queues: a Michael-Scott queue") { each_value_comes_out_once<Queue>(stress_rounds(300'000)); }
+TEST_CASE("stress queues: a Michael-Scott queue") { each_value_comes_out_once<Queue>(stress_rounds(1'500'000)); }
 
 // A doubly linked ring, handed on as one root.
 struct Bead {
@@ -189,7 +189,7 @@ TEST_CASE("stress queues: rings shuffled and handed from thread to thread") {
   CollectingThread collector;
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
-    for (std::size_t i = 0; i < stress_rounds(30'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(250'000); ++i) {
       std::pair<std::uint64_t, gc::root<Bead>> taken;
       {
         const std::lock_guard lock(mutex);

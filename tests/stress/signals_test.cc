@@ -77,7 +77,7 @@ TEST_CASE("stress signals: timers interrupt mutators and collector alike") {
     const IntervalTimer wall(ITIMER_REAL, 200);
     const IntervalTimer cpu(ITIMER_PROF, 1000);
     CollectingThread collector;
-    on_threads(4, [&](std::size_t t) { work(seed + t, stress_rounds(600'000), findings); });
+    on_threads(4, [&](std::size_t t) { work(seed + t, stress_rounds(3'000'000), findings); });
     collector.stop();
     CHECK(collector.cycles() > 0);
   }
@@ -93,7 +93,7 @@ TEST_CASE("stress signals: sent to every mutator from another thread") {
   std::atomic<bool> stop{false};
   std::vector<std::thread> mutators;
   for (std::size_t t = 0; t < 4; ++t) {
-    mutators.emplace_back([&, t] { work(seed + t, stress_rounds(500'000), findings); });
+    mutators.emplace_back([&, t] { work(seed + t, stress_rounds(4'000'000), findings); });
   }
   std::thread sender([&] {
     while (!stop) {
@@ -103,7 +103,7 @@ TEST_CASE("stress signals: sent to every mutator from another thread") {
   });
   {
     CollectingThread collector;
-    CHECK(eventually([&] { return collector.cycles() >= stress_rounds(50); }));
+    CHECK(eventually([&] { return collector.cycles() >= stress_rounds(500); }));
   }
   stop = true;
   sender.join();
@@ -145,7 +145,7 @@ TEST_CASE("stress signals: a thread met in a handler on an alternate stack keeps
     std::size_t churned = 0;
     CHECK(eventually([&] {
       churn(300);
-      return ++churned >= 20 && collector.cycles() >= stress_rounds(100);
+      return ++churned >= 20 && collector.cycles() >= stress_rounds(1000);
     }));
   }
   stop = true;
@@ -182,7 +182,7 @@ TEST_CASE("stress signals: SIGURG of the program's own does no harm") {
   std::atomic<bool> stop{false};
   std::vector<std::thread> mutators;
   for (std::size_t t = 0; t < 3; ++t) {
-    mutators.emplace_back([&, t] { work(seed + t, stress_rounds(400'000), findings); });
+    mutators.emplace_back([&, t] { work(seed + t, stress_rounds(4'000'000), findings); });
   }
   std::thread sender([&] {
     while (!stop) {
@@ -191,7 +191,7 @@ TEST_CASE("stress signals: SIGURG of the program's own does no harm") {
       usleep(200);
     }
   });
-  for (std::size_t i = 0; i < stress_rounds(50); ++i) runtime::collect();
+  for (std::size_t i = 0; i < stress_rounds(500); ++i) runtime::collect();
   stop = true;
   sender.join();
   for (auto& mutator : mutators) mutator.join();

@@ -7,7 +7,7 @@ namespace tricolor::tests {
 namespace {
 
 TEST_CASE("stress threads: short-lived ones leave lists behind that stay whole") {
-  const std::size_t waves = stress_rounds(250);
+  const std::size_t waves = stress_rounds(1500);
   constexpr std::size_t kWave = 8;
   std::vector<gc::root<Node>> left_behind(waves * kWave);
   CollectingThread collector;
@@ -51,7 +51,7 @@ TEST_CASE("stress threads: ones that never allocate, that only store, that only 
   box->a.store(node.get());
   Findings findings;
   CollectingThread collector;
-  for (std::size_t round = 0; round < stress_rounds(200); ++round) {
+  for (std::size_t round = 0; round < stress_rounds(1200); ++round) {
     on_threads(6, [&](std::size_t t) {
       switch (t) {
         case 0: break;
@@ -85,7 +85,7 @@ TEST_CASE("stress threads: attached and detached over and over") {
   CollectingThread collector;
   on_threads(4, [&](std::size_t t) {
     gc::root<Node> kept;
-    for (std::size_t i = 0; i < stress_rounds(20'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(100'000); ++i) {
       const std::uint64_t key = t * 1'000'000 + i;
       {
         const runtime::ThreadScope scope;
@@ -138,7 +138,7 @@ TEST_CASE("stress threads: detached ones, which end whenever they like") {
   static std::atomic<std::size_t> ended{0};
   static std::atomic<std::size_t> damaged{0};
   ended = 0;
-  const std::size_t count = stress_rounds(1500);
+  const std::size_t count = stress_rounds(15'000);
   for (std::size_t i = 0; i < count; ++i) {
     std::thread([i] {
       Node* const node = gc::make<Node>(i);
@@ -172,7 +172,7 @@ TEST_CASE("stress threads: an ended thread's memory is used by the next") {
   };
   warm(50);
   const auto before = mem_stats();
-  warm(stress_rounds(500));
+  warm(stress_rounds(2500));
   const auto after = mem_stats();
   CHECK(after.heap_sys <= before.heap_sys + (16u << 20));
   CHECK(after.heap_inuse <= before.heap_inuse + (8u << 20));

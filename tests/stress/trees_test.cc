@@ -61,7 +61,7 @@ TEST_CASE("stress trees: subtrees swapped and rebuilt in place, cycles back to b
     Random random(seed + t);
     const int depth = kSanitized ? 8 : 12;
     gc::root<Node> tree = build_tree(depth, 1);
-    for (std::size_t i = 0; i < stress_rounds(20'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(600'000); ++i) {
       Node* node = tree;
       int height = depth;
       while (height > 2 && !random.one_in(4)) {
@@ -173,7 +173,7 @@ TEST_CASE("stress trees: splay trees, whose references turn over at each access"
       tree = node;
     };
     for (std::size_t i = 0; i < kSize; ++i) insert(i);
-    for (std::size_t i = 0; i < stress_rounds(250'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(450'000); ++i) {
       const std::uint64_t key = random.below(kSize);
       if (random.one_in(3)) {
         insert(key);

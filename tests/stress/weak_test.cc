@@ -68,7 +68,7 @@ TEST_CASE("stress weak: locks race with dropping; what lock returns is whole and
 TEST_CASE("stress weak: one weak, locked from all threads while its object comes and goes") {
   Findings findings;
   std::atomic<std::uint64_t> locked{0};
-  for (std::size_t round = 0; round < stress_rounds(150); ++round) {
+  for (std::size_t round = 0; round < stress_rounds(10) + 1; ++round) {
     gc::weak<Node> weak;
     gc::root<Node> strong;
     on_fresh_thread([&] {
@@ -124,7 +124,7 @@ TEST_CASE("stress weak: an interning table finds one object per key or none") {
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     std::array<gc::root<Node>, 16> kept;
-    for (std::size_t i = 0; i < stress_rounds(300'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(4'000'000); ++i) {
       const std::uint64_t key = random.below(400);
       Node* const node = interner.get(key);
       findings.expect(node->intact() && node->key == key, "the interner returned a wrong object");
@@ -157,7 +157,7 @@ TEST_CASE("stress weak: finalizers that resurrect, again and again") {
       gc::set_finalizer(node, &Phoenix::rise);
     }
   });
-  for (std::size_t round = 0; round < stress_rounds(100) + 3; ++round) {
+  for (std::size_t round = 0; round < stress_rounds(1500) + 3; ++round) {
     runtime::collect();
     churn(500);
     on_fresh_thread([] {
@@ -191,7 +191,7 @@ TEST_CASE("stress weak: destroy races with locks and with cycles") {
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     std::vector<gc::root<Counted>> live;
-    for (std::size_t i = 0; i < stress_rounds(150'000); ++i) {
+    for (std::size_t i = 0; i < stress_rounds(600'000); ++i) {
       switch (random.below(4)) {
         case 0:
         case 1:
