@@ -39,7 +39,8 @@ void Collector::start() {
 }
 
 bool Collector::on_this_thread() const noexcept {
-  return self_ != nullptr && Thread::current() == self_;
+  const Thread* const self = self_.load(std::memory_order_relaxed);
+  return self != nullptr && Thread::current() == self;
 }
 
 void Collector::trigger() noexcept {
@@ -84,8 +85,9 @@ void Collector::collect() {
 }
 
 void Collector::main_loop() {
-  self_ = &Thread::attached();
-  self_->enter();  // for good: it answers its own handshakes, and those of fork() only while it
+  Thread& self = Thread::attached();
+  self_.store(&self, std::memory_order_relaxed);
+  self.enter();  // for good: it answers its own handshakes, and those of fork() only while it
                    // waits
   for (;;) {
     const bool forced = wait_for_work();
@@ -112,7 +114,7 @@ bool Collector::wait_for_work() noexcept {
     }
     bool timed_out;
     {
-      const BlockedWait wait(self_);
+      const BlockedWait wait(self());
       timed_out = !futex::wait(&wake_, seen, kIdlePeriodNs);
     }
     if (timed_out) idle_work();
@@ -180,7 +182,7 @@ void Collector::resume_after_fork(bool child) {
     held_ = false;
   }
   if (child) {
-    self_ = nullptr;
+    self_.store(nullptr, std::memory_order_relaxed);
     start();
     return;
   }

@@ -81,6 +81,7 @@ class Collector {
     int64_t handshakes = 0;
   };
 
+  runtime::Thread* self() const noexcept { return self_.load(std::memory_order_relaxed); }
   void main_loop();
   bool wait_for_work() noexcept;
   void idle_work() noexcept;
@@ -114,7 +115,9 @@ class Collector {
   std::atomic<uint32_t> wake_{0};
   std::atomic<uint32_t> done_{0};
 
-  runtime::Thread* self_ = nullptr;  // the collector's record; constant once started
+  // The collector's record: stored by its thread, compared with their own by others (relaxed: equal
+  // only there).
+  std::atomic<runtime::Thread*> self_{nullptr};
 
   // The collector's own.
   bool forced_ = false;

@@ -159,7 +159,7 @@ void Collector::mark() {
     g_pacing.revise();
     if (!g_worklist.quiescent()) {
       if (!forced_ || g_worklist.looks_empty()) {
-        const runtime::BlockedWait wait(self_);
+        const runtime::BlockedWait wait(self());
         g_worklist.wait_for_arrival(seen, kMarkWaitNs);
       }
       continue;
@@ -183,8 +183,8 @@ bool Collector::terminate() {
   const bool stopped = any_fiber_stacks();
   if (stopped) {
     g_handshake.stop(report);  // [stacks.fibers]
-    scan_fiber_stacks(*self_);
-    flush_buffer(*self_->data);
+    scan_fiber_stacks(*self());
+    flush_buffer(*self()->data);
   } else {
     g_handshake.run(report);
   }
@@ -229,8 +229,8 @@ void Collector::rescan_marked_objects(Marker& marker) {
 void Collector::clear() {
   heap_at_end_ = g_pacing.heap_live();
   if (!specials().empty()) specials().process_dead();
-  if (options().gccheckmark || options().findlost) verify_marks(*self_);
-  if (forced_) report_raw_references(*self_);
+  if (options().gccheckmark || options().findlost) verify_marks(*self());
+  if (forced_) report_raw_references(*self());
 }
 
 void Collector::leave() {
