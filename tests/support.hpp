@@ -234,15 +234,40 @@ class Findings {
   std::atomic<const char*> first_{nullptr};  // a string literal
 };
 
-// A thread that collects back to back from construction to stop().
+// A chain that takes marking a while to follow, so that mutators run in the middle of a cycle and not only
+// between two. What hangs at its end is met last.
+struct Chain {
+  gc::ptr<Chain> next;
+  gc::ptr<void> load;
+};
+
+inline gc::root<Chain> make_chain(std::size_t length, const gc::root<void>& load = {}) {
+  gc::root<Chain> head;
+  on_fresh_thread([&] {
+    Chain* chain = gc::make<Chain>();
+    chain->load = load.get();
+    for (std::size_t i = 1; i < length; ++i) {
+      Chain* const link = gc::make<Chain>();
+      link->next = chain;
+      chain = link;
+    }
+    head = chain;
+  });
+  return head;
+}
+
+inline constexpr std::size_t kLongChain = 300'000;
+
+// A thread that collects back to back from construction to stop(), with a chain to keep marking busy.
 class CollectingThread {
  public:
-  CollectingThread() : thread_([this] {
-    while (!stop_.load(std::memory_order_relaxed)) {
-      runtime::collect();
-      cycles_.fetch_add(1, std::memory_order_relaxed);
-    }
-  }) {}
+  explicit CollectingThread(std::size_t chain_length = 0)
+      : chain_(make_chain(chain_length + 1)), thread_([this] {
+          while (!stop_.load(std::memory_order_relaxed)) {
+            runtime::collect();
+            cycles_.fetch_add(1, std::memory_order_relaxed);
+          }
+        }) {}
   ~CollectingThread() { stop(); }
   void stop() {
     stop_ = true;
@@ -251,6 +276,7 @@ class CollectingThread {
   std::uint64_t cycles() const noexcept { return cycles_.load(std::memory_order_relaxed); }
 
  private:
+  gc::root<Chain> chain_;
   std::atomic<bool> stop_{false};
   std::atomic<std::uint64_t> cycles_{0};
   std::thread thread_;

@@ -151,6 +151,34 @@ TEST_CASE("attach_thread: a thread that only receives references is scanned once
   CHECK(census.alive() == 0);
 }
 
+TEST_CASE("attaching: a thread's first store attaches it, also one of null that takes a reference in exchange") {
+  struct Box {
+    gc::atomic<Node> slot;
+  };
+  gc::root<Box> box;
+  Census census;
+  on_fresh_thread([&] {
+    box = gc::make<Box>();
+    box->slot.store(gc::make<Node>(32));
+    census.add(box->slot.load());
+  });
+  std::barrier<> sync(2);
+  bool intact = false;
+  std::thread receiver([&] {
+    Node* const node = box->slot.exchange(nullptr);
+    sync.arrive_and_wait();
+    sync.arrive_and_wait();
+    intact = node->intact() && node->key == 32;
+    gc::keep_alive(node);
+  });
+  sync.arrive_and_wait();
+  shake();
+  CHECK(census.alive() == 1);
+  sync.arrive_and_wait();
+  receiver.join();
+  CHECK(intact);
+}
+
 TEST_CASE("ThreadScope: nests, and leaves an attached thread attached") {
   gc::root<Node> root = gc::make<Node>(1);
   Findings findings;

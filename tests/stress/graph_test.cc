@@ -110,7 +110,7 @@ TEST_CASE("stress graph: shared slots and links, four mutators") {
   const std::uint64_t seed = announce_seed("shared graph");
   gc::root<Table> table = gc::make<Table>();
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     const std::size_t rounds = stress_rounds(2'000'000);
@@ -125,7 +125,7 @@ TEST_CASE("stress graph: shared slots and links, four mutators") {
 TEST_CASE("stress graph: private lists rotated through gc::ptr, each thread its own") {
   const std::uint64_t seed = announce_seed("private lists");
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     struct Lists {
       std::array<gc::ptr<Node>, 32> head;
@@ -171,7 +171,7 @@ TEST_CASE("stress graph: fresh objects take over the references of old ones") {
   // A black newborn is the only one to refer to what a white object referred to.
   const std::uint64_t seed = announce_seed("newborns");
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     gc::root<Node> top = gc::make<Node>(0);

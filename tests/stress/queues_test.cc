@@ -86,7 +86,7 @@ void each_value_comes_out_once(std::size_t each) {
   gc::root<Structure> structure = gc::make<Structure>();
   std::vector<std::atomic<std::uint8_t>> seen(kThreads * each);
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     const auto take = [&](const Item* item) {
       findings.expect(item->intact(), "an item was damaged");
@@ -186,7 +186,7 @@ TEST_CASE("stress queues: rings shuffled and handed from thread to thread") {
     Bead* const ring = make_ring(i * 1000, kBeads);
     waiting.emplace_back(check_ring(ring, kBeads, findings), ring);
   }
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     for (std::size_t i = 0; i < stress_rounds(250'000); ++i) {

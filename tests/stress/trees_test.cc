@@ -56,7 +56,7 @@ TEST_CASE("stress trees: short-lived trees beside a long-lived one, on each thre
 TEST_CASE("stress trees: subtrees swapped and rebuilt in place, cycles back to back") {
   const std::uint64_t seed = announce_seed("subtrees");
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     const int depth = kSanitized ? 8 : 12;
@@ -145,7 +145,7 @@ Splay* splay(Splay* root, std::uint64_t key) {
 TEST_CASE("stress trees: splay trees, whose references turn over at each access") {
   const std::uint64_t seed = announce_seed("splay");
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     constexpr std::size_t kSize = 4000;

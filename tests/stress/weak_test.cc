@@ -19,7 +19,7 @@ TEST_CASE("stress weak: locks race with dropping; what lock returns is whole and
   std::vector<Slot> slots(kSlots);
   Findings findings;
   std::atomic<std::uint64_t> locked{0}, missed{0};
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     for (std::size_t i = 0; i < stress_rounds(400'000); ++i) {
@@ -120,7 +120,7 @@ TEST_CASE("stress weak: an interning table finds one object per key or none") {
   const std::uint64_t seed = announce_seed("interner");
   Interner interner;
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     std::array<gc::root<Node>, 16> kept;
@@ -187,7 +187,7 @@ TEST_CASE("stress weak: destroy races with locks and with cycles") {
   };
   const std::uint64_t seed = announce_seed("destroy");
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(kThreads, [&](std::size_t t) {
     Random random(seed + t);
     std::vector<gc::root<Counted>> live;
