@@ -11,10 +11,14 @@
  * lock held throughout one, as the runtime has it, they fall between two: fewer interleavings. Cells that an exiting
  * thread has not used are in sweep_alloc.pml. The rest is as in protocol.pml.
  *
- * Bounds beyond protocol.pml: BLOCKS times that a thread blocks, ATTACHES times that thread 1 attaches.
+ * Bounds beyond protocol.pml: BLOCKS times that a thread blocks, ATTACHES times that thread 1 attaches. START_OBJECTS as
+ * in handshake.pml.
  */
 #ifndef BLOCKS
 #define BLOCKS 1
+#endif
+#ifndef START_OBJECTS
+#define START_OBJECTS 2
 #endif
 #ifndef ATTACHES
 #define ATTACHES 2
@@ -190,8 +194,11 @@ proctype Collector() {
 init {
   d_step {
     slot[0] = 1;
-    slot[1] = 2;
-    alloc = SET(1) | SET(2);
+    alloc = SET(1);
+    if
+    :: START_OBJECTS == 2 -> alloc = SET(1) | SET(2); slot[1] = 2
+    :: else
+    fi;
     mode[0] = RUNNING
   }
   atomic { run Thread(0); run Thread(1); run Collector() }

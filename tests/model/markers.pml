@@ -8,7 +8,8 @@
  * empty, nothing has arrived since it noted the count, and the queue is again empty with nobody active.
  *
  * What is abstracted: one cycle up to acceptance (the rest is in handshake.pml), no allocation; with one register per
- * thread stores go only to the root, or are of null. The objects start as a chain from the root. The rest is as in protocol.pml.
+ * thread stores go only to the root, or are of null. The objects start as a chain from the root. The rest is as in
+ * protocol.pml.
  */
 #define OBJECTS 3
 #define ALLOCS 0

@@ -11,9 +11,9 @@
  *     because a thread compares generations each time it takes cells. sweep_alloc.pml has the comparison itself.
  *   - An answer is one step. The two registers of a thread are interchangeable, so they are kept sorted.
  *
- * DELAYED_STORES gives each thread a store buffer of one entry, as on x86: the slot is written at some later time, at the
- * latest by the thread's next store, by setting a mark or by its answer to a handshake; only the thread itself sees
- * the value before.
+ * DELAYED_STORES gives each thread a store buffer of one entry, as on x86: the slot is written at some later time, at
+ * the latest before the thread's next store, as it sets a mark, or as it answers a handshake; only the thread itself
+ * sees the value before.
  *
  * Bounds over the whole run: ALLOCS allocations, STORES stores that are not null, DESTROYS calls of destroy().
  * OPS, where given, bounds every other step of the program too.
@@ -181,7 +181,7 @@ inline sweep_cell(x) {
 #endif
 
 /* shade(): test once more now that no signal can intervene, push into the own buffer, then set the mark. A full
- * buffer goes to the queue in between. NO_RETEST leaves the second test out: also sound, as long as buffers are kept. */
+ * buffer goes to the queue in between. NO_RETEST leaves the second test out: also sound while buffers are kept. */
 #ifdef NO_RETEST
 #define STILL_MARKING true
 #else
