@@ -11,8 +11,8 @@
  * lock held throughout one, as the runtime has it, they fall between two: fewer interleavings. Cells that an exiting
  * thread has not used are in sweep_alloc.pml. The rest is as in protocol.pml.
  *
- * Bounds beyond protocol.pml: BLOCKS times that a thread blocks, ATTACHES times that thread 1 attaches. START_OBJECTS as
- * in handshake.pml.
+ * Bounds beyond protocol.pml: BLOCKS times that a thread blocks, ATTACHES times that thread 1 attaches.
+ * START_OBJECTS as in handshake.pml.
  */
 #ifndef BLOCKS
 #define BLOCKS 1
