@@ -1,5 +1,5 @@
-// binary-trees: builds and drops perfect binary trees of growing depth beside one that stays, on one
-// thread. The argument is the depth of the largest (21 if none is given).
+// binary-trees: builds and drops perfect binary trees of growing depth beside one that stays, on
+// one thread. The argument is the depth of the largest (21 if none is given).
 
 #include "bench/process.h"
 #include BENCH_BACKEND
@@ -63,8 +63,8 @@ std::uint64_t run(unsigned depth) {
 
 int main(int argc, char** argv) {
   const bench::Arguments arguments(argc, argv);
-  const auto depth = static_cast<unsigned>(
-      arguments.number("--depth", arguments.has("--quick") ? 16 : 21));
+  const auto depth =
+      static_cast<unsigned>(arguments.number("--depth", arguments.has("--quick") ? 16 : 21));
   backend::start();
   const double wall = bench::now_s();
   const double cpu = bench::process_cpu_s();

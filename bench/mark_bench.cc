@@ -42,7 +42,7 @@ N* build(std::size_t count, const std::string& shape) {
   std::mt19937_64 random(42);
   // Malloc's memory, which no collector scans: nothing is collected before the graph is whole.
   std::unique_ptr<N*[], decltype(&std::free)> nodes(
-      static_cast<N**>(std::malloc(count * sizeof(N*))), &std::free);
+      static_cast<N**>(std::calloc(count, sizeof(N*))), &std::free);
   for (std::size_t i = 0; i < count; ++i) nodes[i] = backend::make<N>();
   if (shape == "shuffled" || shape == "random") {
     std::shuffle(nodes.get(), nodes.get() + count, random);
@@ -70,7 +70,7 @@ void run(const bench::Arguments& arguments) {
   const std::string shape = arguments.text("--shape", "random");
   const std::size_t count = arguments.number("--objects", quick ? 500'000 : 8'000'000);
   const std::size_t rounds = arguments.number("--collections", quick ? 3 : 5);
-  static backend::Global<Node<Bytes>> graph;
+  [[maybe_unused]] static backend::Global<Node<Bytes>> graph;
   backend::pause_collections(true);
   graph = build<Node<Bytes>>(count, shape);
   backend::pause_collections(false);
@@ -98,8 +98,12 @@ int main(int argc, char** argv) {
   const bench::Arguments arguments(argc, argv);
   backend::start();
   switch (arguments.number("--bytes", 32)) {
-    case 32: run<32>(arguments); break;
-    case 64: run<64>(arguments); break;
+    case 32:
+      run<32>(arguments);
+      break;
+    case 64:
+      run<64>(arguments);
+      break;
     default:
       fmt::print(stderr, "mark-bench: objects have 32 or 64 bytes\n");
       return 2;

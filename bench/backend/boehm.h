@@ -14,8 +14,9 @@ inline constexpr bool kCollects = true;
 
 template <typename T>
 using Field = T*;
+// Static data is scanned; volatile, or the compiler would keep the reference elsewhere or nowhere.
 template <typename T>
-using Global = T*;  // static data is scanned
+using Global = T* volatile;
 
 inline void start() {
   GC_INIT();

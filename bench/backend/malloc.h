@@ -14,7 +14,7 @@ inline constexpr bool kCollects = false;
 template <typename T>
 using Field = T*;
 template <typename T>
-using Global = T*;
+using Global = T* volatile;
 
 inline void start() {}
 
