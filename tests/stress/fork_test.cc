@@ -188,11 +188,11 @@ TEST_CASE("stress fork: the system refuses a child more memory: bad_alloc, then 
   const Graph graph(1000);
   check_child(run_forked([&] {
     runtime::collect();
-    const rlim_t bytes = writable_bytes() + (64u << 20);
+    const rlim_t bytes = writable_bytes() + (32u << 20);
     const rlimit limit{bytes, bytes};
     if (setrlimit(RLIMIT_DATA, &limit) != 0) return 10;
     debug::set_max_heap(512u << 20);  // where the limit is not kept, the test fails before the machine suffers
-    for (int round = 0; round < 3; ++round) {
+    for (int round = 0; round < 2; ++round) {
       bool thrown = false, whole = true;
       std::size_t length = 0;
       on_fresh_thread([&] {
@@ -210,7 +210,7 @@ TEST_CASE("stress fork: the system refuses a child more memory: bad_alloc, then 
       });
       if (!thrown) return 11;
       if (!whole) return 12;
-      if (length * sizeof(Node) < (16u << 20) || length * sizeof(Node) > (128u << 20)) return 13;
+      if (length * sizeof(Node) < (8u << 20) || length * sizeof(Node) > (96u << 20)) return 13;
       runtime::collect();
       churn(20'000);
     }

@@ -145,7 +145,7 @@ TEST_CASE("stress signals: a thread met in a handler on an alternate stack keeps
     std::size_t churned = 0;
     CHECK(eventually([&] {
       churn(300);
-      return ++churned >= 20 && collector.cycles() >= stress_rounds(1000);
+      return ++churned >= 20 && collector.cycles() >= stress_rounds(300);
     }));
   }
   stop = true;
