@@ -88,7 +88,7 @@ void Collector::main_loop() {
   Thread& self = Thread::attached();
   self_.store(&self, std::memory_order_relaxed);
   self.enter();  // for good: it answers its own handshakes, and those of fork() only while it
-                   // waits
+                 // waits
   for (;;) {
     const bool forced = wait_for_work();
     run_cycle(forced);

@@ -90,7 +90,7 @@ class Collector {
   void mark_roots(Marker& marker);
   void mark();
   void help_mark(Marker& marker, int64_t work);
-  bool terminate();
+  bool terminate(uint64_t arrivals);
   void rescan_marked_objects(Marker& marker);
   void clear();
   void leave();

@@ -108,6 +108,7 @@ void Collector::enter() {
   g_workers.reset();
   threads_marked_.store(0, std::memory_order_relaxed);
   g_cycle.phase.store(Phase::kEnter, std::memory_order_release);
+  runtime::g_spans.allow_returns(false);
   {
     const std::lock_guard guard(specials().gate_lock());
     specials().set_gate_open(true);
@@ -137,6 +138,7 @@ void Collector::help_mark(Marker& marker, int64_t work) {
 
 void Collector::mark() {
   g_cycle.phase.store(Phase::kMark, std::memory_order_release);
+  g_worklist.open();
   const int64_t cpu = os::thread_cpu_ns();
   g_pacing.start_cycle(stack_bytes_, root_bytes_, forced_);
   cycle_goal_ = g_pacing.goal();
@@ -151,6 +153,8 @@ void Collector::mark() {
   }
   for (;;) {
     const uint32_t seen = g_worklist.wake_word();
+    // Noted before the queue is seen empty: whatever arrives afterwards spoils the round.
+    const uint64_t arrivals = g_worklist.arrivals();
     if (forced_) {
       // Whoever asked is waiting: its processor is ours.
       Marker marker;
@@ -169,17 +173,16 @@ void Collector::mark() {
       rescan_marked_objects(marker);
       continue;
     }
-    if (terminate()) break;
+    if (terminate(arrivals)) break;
   }
   g_workers.add_cpu(os::thread_cpu_ns() - cpu);
 }
 
 // A termination round: H3, and the look at everything afterwards that makes its answers count. True
 // if the round was clean; the weak gate is then closed.
-bool Collector::terminate() {
+bool Collector::terminate(uint64_t arrivals) {
   time_.terminating = os::now_ns();
   time_.terminating_cpu = os::thread_cpu_ns();
-  const uint64_t arrivals = g_worklist.arrivals();
   const bool stopped = any_fiber_stacks();
   if (stopped) {
     g_handshake.stop(report);  // [stacks.fibers]
@@ -227,6 +230,7 @@ void Collector::rescan_marked_objects(Marker& marker) {
 }
 
 void Collector::clear() {
+  g_worklist.close();
   heap_at_end_ = g_pacing.heap_live();
   if (!specials().empty()) specials().process_dead();
   if (options().gccheckmark || options().findlost) verify_marks(*self());

@@ -11,6 +11,7 @@
 #include "gc/sweep.h"
 #include "gc/workers.h"
 #include "runtime/base/check.h"
+#include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
 
 namespace tricolor::gc {
@@ -53,6 +54,7 @@ void Collector::finish_cycle(bool forced) {
   g_sweeper.next_generation();
   runtime::g_threads.lock().unlock();
   g_cycle.phase.store(Phase::kIdle, std::memory_order_release);
+  runtime::g_spans.allow_returns(true);
   g_sweeper.begin();
 
   const int64_t number = static_cast<int64_t>(history_.cycles) + 1;

@@ -43,24 +43,26 @@ void run_destructor(char* object, const Span& span) noexcept {
   detail::store_word(word, static_cast<void*>(nullptr));
 }
 
-// Frees the cell of an object that is over. In a runtime section.
+// Frees the cell of an object that is over, or leaves it to the next sweep. In a runtime section.
 void free_object(Thread& thread, Cell cell) noexcept {
   Span& span = *cell.span;
+  const size_t size = span.cell_size;
   {
     const std::lock_guard guard(span.lock);
-    if (span.pending != nullptr)
+    if (span.pending != nullptr) {
       span.pending[cell.index / 64] &= ~(uint64_t{1} << (cell.index % 64));
+    }
     if (detail::load_word(detail::tls.marking)) return;  // [destroy.not-while-marking]
     runtime::sweep_locked(span);
     if (!g_heap.is_allocated(cell)) return;  // that sweep has freed it
-    g_sweeper.count_freed(span, 1);
   }
-  if (options().clobberfree) std::memset(g_heap.cell_address(cell), 0xdb, span.cell_size);
+  if (options().clobberfree) std::memset(g_heap.cell_address(cell), 0xdb, size);
   if (span.is_large()) {
-    runtime::g_spans.destroy(span);
-  } else {
-    runtime::free_cell(thread, span, cell.index);
+    if (runtime::g_spans.destroy(span)) g_sweeper.count_freed_large(size);
+    return;
   }
+  g_sweeper.count_freed(span, 1);
+  runtime::free_cell(thread, span, cell.index);
 }
 
 }  // namespace

@@ -204,8 +204,8 @@ void set_finalizer(void* object, std::function<void()> run) {
   Thread& thread = Thread::attached();
   const RuntimeScope scope(thread);
   char* const start = object_of(object, false, "gc::set_finalizer");
-  // While a cycle marks: the object is reachable (the caller holds it), and its contents are marked
-  // with it.
+  // Roots may have been traced already: shaded, the object has its contents marked all the same.
+  if (load_word(tls.marking)) shade_address(thread, start);
   specials().set_finalizer(start, std::move(run));
 }
 

@@ -29,7 +29,7 @@ constinit runtime::Immortal<Sweeper> g_the_sweeper;
 Sweeper& g_sweeper = g_the_sweeper.value;
 
 void Sweeper::next_generation() noexcept {
-  g_cycle.sweep_generation.fetch_add(1, std::memory_order_release);
+  g_cycle.sweep_generation.fetch_add(1, std::memory_order_acq_rel);
 }
 
 void Sweeper::begin() {
@@ -79,8 +79,7 @@ size_t Sweeper::sweep_all() noexcept {
 
 void Sweeper::count_freed(const Span& span, uint32_t cells) noexcept {
   if (span.is_large()) {
-    freed_large_objects_.fetch_add(cells, std::memory_order_relaxed);
-    freed_large_bytes_.fetch_add(cells * span.cell_size, std::memory_order_relaxed);
+    count_freed_large(span.cell_size);
   } else {
     freed_[span.cache_index()].fetch_add(cells, std::memory_order_relaxed);
   }
@@ -145,6 +144,10 @@ namespace tricolor::runtime {
 
 uint32_t sweep_generation() noexcept {
   return gc::g_cycle.sweep_generation.load(std::memory_order_acquire);
+}
+
+uint32_t latest_sweep_generation() noexcept {
+  return gc::g_cycle.sweep_generation.fetch_add(0, std::memory_order_acq_rel);
 }
 
 SweptSpan sweep_locked(Span& span) noexcept { return gc::g_sweeper.sweep_locked(span); }

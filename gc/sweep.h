@@ -47,6 +47,10 @@ class Sweeper {
   uint64_t freed_large_bytes() const noexcept {
     return freed_large_bytes_.load(std::memory_order_relaxed);
   }
+  void count_freed_large(size_t bytes) noexcept {
+    freed_large_objects_.fetch_add(1, std::memory_order_relaxed);
+    freed_large_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  }
   void count_freed(const runtime::Span& span, uint32_t cells) noexcept;
 
   void set_clobber(bool on) noexcept { clobber_ = on; }

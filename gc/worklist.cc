@@ -94,12 +94,26 @@ void Worklist::put_items(WorkKind kind, const uint64_t* items, size_t count) noe
   }
 }
 
+void Worklist::open() noexcept {
+  {
+    const std::lock_guard guard(lock_);
+    is_open_.store(true, std::memory_order_relaxed);
+  }
+  wake_all();
+}
+
+void Worklist::close() noexcept {
+  const std::lock_guard guard(lock_);
+  is_open_.store(false, std::memory_order_relaxed);
+}
+
 WorkBlock* Worklist::begin_work() noexcept {
   if (looks_empty()) return nullptr;
   const std::lock_guard guard(lock_);
   WorkBlock* const block = full_;
-  if (block == nullptr) return nullptr;
-  ++active_;  // [worklist.active]
+  if (block == nullptr || !is_open_.load(std::memory_order_relaxed))
+    return nullptr;  // [worklist.open]
+  ++active_;         // [worklist.active]
   full_ = block->next;
   available_.fetch_sub(1, std::memory_order_relaxed);
   return block;
@@ -146,6 +160,7 @@ void Worklist::wake_all() noexcept {
 }
 
 void Worklist::reset_after_fork() noexcept {
+  is_open_.store(false, std::memory_order_relaxed);
   active_ = 0;
   waiting_.store(0, std::memory_order_relaxed);
 }

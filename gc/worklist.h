@@ -11,6 +11,9 @@
 // [worklist.active]    a consumer is active from before it takes a block until everything it found is back in
 //                      the list, or scanned. So under the lock: list empty and nobody active means no grey
 //                      object outside the threads' buffers.
+// [worklist.open]      nothing is given out before marking is open: a barrier that is on early may
+//                      hand over its buffer, but nobody may blacken anything before all have
+//                      answered H2.
 // [worklist.overflow]  when no memory is left for a block, items are dropped and overflowed() is set: the cycle
 //                      then looks for marked objects with unmarked children by walking the heap.
 // Threads: any; inside runtime sections or in a handshake. Never malloc.
@@ -45,6 +48,10 @@ class Worklist {
   void give_empty(WorkBlock* block) noexcept;
   void put_items(WorkKind kind, const uint64_t* items, size_t count) noexcept;
 
+  // Marking begins; consumers are woken. Marking is over.
+  void open() noexcept;
+  void close() noexcept;
+
   // Makes the caller active and gives it a block; nullptr (and not active) if there is none.
   WorkBlock* begin_work() noexcept;
   // A further block for an active caller.
@@ -56,7 +63,11 @@ class Worklist {
   MarkStack* take_stack() noexcept;  // nullptr: no memory
   void give_stack(MarkStack* stack) noexcept;
 
-  bool looks_empty() const noexcept { return available_.load(std::memory_order_relaxed) == 0; }
+  // Nothing to be had: a hint.
+  bool looks_empty() const noexcept {
+    return available_.load(std::memory_order_relaxed) == 0 ||
+           !is_open_.load(std::memory_order_relaxed);
+  }
   // Somebody waits for work, and there is none to take.
   bool is_hungry() const noexcept { return somebody_waits() && looks_empty(); }
   bool quiescent() noexcept;
@@ -93,6 +104,7 @@ class Worklist {
   uint32_t active_ = 0;
   // Written under lock_, read without it as a hint (relaxed) ...
   std::atomic<uint32_t> available_{0};
+  std::atomic<bool> is_open_{false};
   // ... but for arrivals_: the collector reads it (acquire) before and after a round; the answers
   // of the round
   // (release) come after the stores that matter.

@@ -140,7 +140,7 @@ void Handshake::ask_all(Action action) noexcept {
         if (t->answered.load(std::memory_order_acquire) == sequence_) continue;
         if (t->state.load(std::memory_order_relaxed) != ThreadState::kRunning) continue;
         os::signal_thread(os::pid(), t->tid, kSignal);
-        ++signals_;
+        signals_.fetch_add(1, std::memory_order_relaxed);
       }
     }
     collector_sleeps_.store(true, std::memory_order_seq_cst);
@@ -179,8 +179,7 @@ Handshake::Times Handshake::take_times() noexcept {
   times.longest_ns = longest_ns_.exchange(0, std::memory_order_relaxed);
   times.total_ns = total_ns_.exchange(0, std::memory_order_relaxed);
   times.answers = performed_.exchange(0, std::memory_order_relaxed);
-  times.signals = signals_;
-  signals_ = 0;
+  times.signals = signals_.exchange(0, std::memory_order_relaxed);
   return times;
 }
 

@@ -79,7 +79,7 @@ class Handshake {
   std::atomic<int64_t> longest_ns_{0};
   std::atomic<int64_t> total_ns_{0};
   std::atomic<int64_t> performed_{0};
-  uint32_t signals_ = 0;
+  std::atomic<uint32_t> signals_{0};
 };
 
 extern Handshake g_handshake;

@@ -48,9 +48,10 @@ void zero_cells(const Span& span, uint32_t word, uint64_t cells) noexcept {
 
 // Hands the next free cells of `span` to `thread`. False when there are none left. Under span.lock.
 bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, size_t& bytes) noexcept {
-  const uint32_t generation = sweep_generation();
   // [sweep.before-alloc]
   if (sweep_locked(span).swept) span.cursor = 0;
+  // One generation decides both whether the span is swept and what colour its cells get.
+  const uint32_t generation = span.generation.load(std::memory_order_relaxed);
   uint64_t* const alloc = g_heap.alloc_words(span);
   for (const uint32_t words = span.words(); span.cursor < words; ++span.cursor) {
     const uint32_t w = span.cursor;

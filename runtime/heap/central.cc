@@ -71,20 +71,26 @@ void Central::place(unsigned cache_index, Span& span, uint32_t live, SpanState e
   {
     const std::lock_guard guard(list.lock);
     if (span.state != expected) return;
-    if (live == span.cells) {
-      span.state = SpanState::kIdle;
-      return;
-    }
     if (live != 0) {
-      span.state = SpanState::kPartial;
-      Span*& head = list.heads[bucket_of(span.cells - live, span.cells)];
-      span.next = head;
-      head = &span;
+      make_available_locked(list, span, live);
       return;
     }
     span.state = SpanState::kFree;  // nobody else can take it from here on
   }
-  g_spans.destroy(span);
+  if (g_spans.destroy(span)) return;
+  const std::lock_guard guard(list.lock);
+  make_available_locked(list, span, 0);
+}
+
+void Central::make_available_locked(List& list, Span& span, uint32_t live) noexcept {
+  if (live == span.cells) {
+    span.state = SpanState::kIdle;
+    return;
+  }
+  span.state = SpanState::kPartial;
+  Span*& head = list.heads[bucket_of(span.cells - live, span.cells)];
+  span.next = head;
+  head = &span;
 }
 
 void Central::release(unsigned cache_index, Span& span) noexcept {
@@ -114,7 +120,7 @@ uint32_t Central::sweep(Span& span) noexcept {
   if (!large) {
     place(cache_index, span, live, SpanState::kIdle);
   } else if (live == 0) {
-    g_spans.destroy(span);
+    TC_CHECK(g_spans.destroy(span), "a span is swept while a cycle runs");
   }
   return pages;
 }

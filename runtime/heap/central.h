@@ -51,6 +51,7 @@ class Central {
 
   static unsigned bucket_of(uint32_t free, uint32_t cells) noexcept;
   Span* pop_partial(List& list) noexcept;
+  static void make_available_locked(List& list, Span& span, uint32_t live) noexcept;
   void place(unsigned cache_index, Span& span, uint32_t live, SpanState expected) noexcept;
 
   std::array<List, gc::detail::kCacheEntries> lists_;

@@ -16,6 +16,10 @@ class Thread;
 // visible.
 uint32_t sweep_generation() noexcept;
 
+// The same, as a read-modify-write: ordered against the moves of the generation
+// ([spans.second-look]).
+uint32_t latest_sweep_generation() noexcept;
+
 // Turns the mark bits of `span` into its alloc bits if its generation is behind. Under span.lock.
 struct SweptSpan {
   uint32_t live = 0;   // cells in use afterwards

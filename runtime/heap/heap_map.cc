@@ -80,14 +80,15 @@ bool HeapMap::reserve_tables(size_t pages) noexcept {
 }
 
 bool HeapMap::ensure_tables(uint32_t end_page) noexcept {
-  if (end_page <= tables_end_) return true;
+  const uint32_t begin = tables_end_.load(std::memory_order_relaxed);
+  if (end_page <= begin) return true;
   const uint32_t all = static_cast<uint32_t>(reserved_bytes_ >> kPageShift);
-  const uint32_t step = std::max(kTableStepPages, std::bit_floor(tables_end_ / 4));
+  const uint32_t step = std::max(kTableStepPages, std::bit_floor(begin / 4));
   const uint32_t end = std::min(all, (end_page + step - 1) / step * step);
-  if (!commit_table(page_info_, tables_end_, end) || !commit_table(large_head_, tables_end_, end) ||
-      !commit_table(spans_, tables_end_, end) ||
-      !commit_table(mark_, tables_end_ * kWordsPerPage, end * kWordsPerPage) ||
-      !commit_table(alloc_, tables_end_ * kWordsPerPage, end * kWordsPerPage)) {
+  if (!commit_table(page_info_, begin, end) || !commit_table(large_head_, begin, end) ||
+      !commit_table(spans_, begin, end) ||
+      !commit_table(mark_, begin * kWordsPerPage, end * kWordsPerPage) ||
+      !commit_table(alloc_, begin * kWordsPerPage, end * kWordsPerPage)) {
     return false;
   }
   // Marking touches the mark bits of a large heap at random: 2 MiB of them describe 256 MiB of
@@ -96,7 +97,7 @@ bool HeapMap::ensure_tables(uint32_t end_page) noexcept {
     os::advise_huge(mark_,
                     end * kWordsPerPage * sizeof(uint64_t) / os::kHugePageSize * os::kHugePageSize);
   }
-  tables_end_ = end;
+  tables_end_.store(end, std::memory_order_relaxed);
   limit_.store(static_cast<size_t>(end) << kPageShift, std::memory_order_release);
   return true;
 }
@@ -119,7 +120,7 @@ void HeapMap::publish_span(const Span& span) noexcept {
     const uint32_t page = span.first_page + i;
     if (span.is_large()) __atomic_store_n(large_head_ + page, span.first_page, __ATOMIC_RELAXED);
     const unsigned back = span.is_large() ? 0 : i;
-    __atomic_store_n(page_info_ + page, static_cast<uint16_t>(info | back << 8), __ATOMIC_RELAXED);
+    __atomic_store_n(page_info_ + page, static_cast<uint16_t>(info | back << 8), __ATOMIC_RELEASE);
   }
   arch::publish_fence();  // [map.publish]
 }

@@ -114,7 +114,9 @@ class HeapMap {
   bool is_own_memory(uintptr_t address) const noexcept;
 
   // Bytes of all tables that may be resident.
-  size_t table_bytes() const noexcept { return size_t{tables_end_} * kTableBytesPerPage; }
+  size_t table_bytes() const noexcept {
+    return size_t{tables_end_.load(std::memory_order_relaxed)} * kTableBytesPerPage;
+  }
 
  private:
   static constexpr size_t kWordsPerPage = gc::detail::kPageSize / gc::detail::kGranule / 64;
@@ -133,7 +135,8 @@ class HeapMap {
   uint64_t* alloc_ = nullptr;
   // Stored by ensure_tables() (release) after the tables are there; read by lookups (acquire).
   std::atomic<size_t> limit_{0};
-  uint32_t tables_end_ = 0;
+  // Written under the callers' lock; statistics read it relaxed.
+  std::atomic<uint32_t> tables_end_{0};
 };
 
 extern HeapMap g_heap;
@@ -142,7 +145,7 @@ inline Cell HeapMap::find(const void* address) const noexcept {
   const size_t offset = static_cast<size_t>(static_cast<const char*>(address) - base_);
   if (offset >= limit()) return {};
   const uint32_t page = static_cast<uint32_t>(offset >> gc::detail::kPageShift);
-  const uint16_t info = __atomic_load_n(page_info_ + page, __ATOMIC_RELAXED);
+  const uint16_t info = __atomic_load_n(page_info_ + page, __ATOMIC_ACQUIRE);
   const unsigned size_class = info & 0x7f;
   if (size_class == 0) return {};
   if (size_class == gc::detail::kLargeClass) {

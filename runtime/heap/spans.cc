@@ -68,6 +68,8 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
     }
     span.generation.store(generation, std::memory_order_release);
     g_heap.publish_span(span);
+    // [spans.second-look]
+    if (latest_sweep_generation() != generation) sweep_locked(span);
   }
   spans_in_use_.fetch_add(1, std::memory_order_relaxed);
   return &span;
@@ -97,7 +99,9 @@ Span* Spans::create_large(const Thread& thread, Kind kind, size_t size, bool& ze
   return setup(run, kind, kLargeClass, size, 1, &thread);
 }
 
-void Spans::destroy(Span& span) noexcept {
+bool Spans::destroy(Span& span) noexcept {
+  const std::lock_guard returns(returns_lock_);
+  if (!returns_allowed_) return false;  // [spans.returns]
   const PageRun run{span.first_page, span.pages, false};
   {
     const std::lock_guard guard(span.lock);
@@ -109,6 +113,12 @@ void Spans::destroy(Span& span) noexcept {
   }
   spans_in_use_.fetch_sub(1, std::memory_order_relaxed);
   pages_.free(run);
+  return true;
+}
+
+void Spans::allow_returns(bool allowed) noexcept {
+  const std::lock_guard guard(returns_lock_);
+  returns_allowed_ = allowed;
 }
 
 }  // namespace tricolor::runtime

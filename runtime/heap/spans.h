@@ -5,6 +5,11 @@
 // [spans.table]  the span headers in use are those whose state is not kFree; for_each() visits them in address
 //                order, by following each one's length.
 // [spans.stable] visit() may see a span that is being destroyed, never miss one that existed throughout.
+// [spans.second-look] a span is published in the generation it was set up in; if that has moved on meanwhile, the
+//                sweep may have missed it, so it is swept by its creator. Both sides are read-modify-writes of the
+//                generation: either the creator sees the move, or the sweep sees the span.
+// [spans.returns]  pages go back only while no cycle runs: another thread may be in the barrier of a store of an
+//                object that gc::destroy ends, and would mark what its pages have become.
 // Threads: any, in a runtime section; not in a signal handler.
 
 #include <atomic>
@@ -33,7 +38,9 @@ class Spans {
   Span* create_large(const Thread& thread, Kind kind, size_t size, bool& zeroed) noexcept;
 
   // Gives back a span that nobody can reach any more: not listed, not owned, no object in it.
-  void destroy(Span& span) noexcept;
+  // False, and nothing has happened, while a cycle runs.
+  [[nodiscard]] bool destroy(Span& span) noexcept;
+  void allow_returns(bool allowed) noexcept;
 
   // Calls visit(Span&), under the span's lock, for every span in use; spans created or destroyed
   // meanwhile may or may not be seen.
@@ -49,6 +56,8 @@ class Spans {
               const Thread* owner_of_large) noexcept;
 
   PageHeap pages_;
+  Lock returns_lock_;
+  bool returns_allowed_ = true;  // guarded by returns_lock_
   Lock tables_lock_{LockRank::metadata};
   // Number of pages ever used. Grows under tables_lock_ (release); for_each() reads it (acquire).
   std::atomic<uint32_t> used_end_{0};
