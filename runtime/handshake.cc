@@ -119,8 +119,8 @@ void Handshake::ask_all(Action action) noexcept {
     t->requested.store(sequence_, std::memory_order_release);
   }
   if (self != nullptr) {
-    // The collector keeps no reference across a handshake: hooks are over, and what its frames hold besides are
-    // the addresses of objects it has marked.
+    // The collector keeps no reference across a handshake: hooks are over, and what its frames hold
+    // besides are the addresses of objects it has marked.
     perform(*self, StackView{self->stack_hi - sizeof(void*), nullptr, 0});
     self->answered.store(sequence_, std::memory_order_release);
   }
@@ -130,23 +130,35 @@ void Handshake::ask_all(Action action) noexcept {
     const uint32_t seen = answers_.load(std::memory_order_acquire);
     if (outstanding() == 0) return;
     const int64_t now = os::now_ns();
-    if (now - start < kPatienceNs) {
-      for (int i = 0; i < 20; ++i) arch::pause();
-      continue;
-    }
-    if (signalled == 0 || now - signalled > kResendNs) {
+    const bool patient = now - start < kPatienceNs;
+    if (!patient && (signalled == 0 || now - signalled > kResendNs)) {
       signalled = now;
-      for (Thread* t = g_threads.first(); t != nullptr; t = t->next) {
-        if (t->answered.load(std::memory_order_acquire) == sequence_) continue;
-        if (t->state.load(std::memory_order_relaxed) != ThreadState::kRunning) continue;
-        os::signal_thread(os::pid(), t->tid, kSignal);
-        signals_.fetch_add(1, std::memory_order_relaxed);
-      }
+      signal_outstanding();
     }
-    collector_sleeps_.store(true, std::memory_order_seq_cst);
-    if (outstanding() != 0) futex::wait(&answers_, seen, kSleepNs);
-    collector_sleeps_.store(false, std::memory_order_relaxed);
+    // [handshake.open] threads come and go while we wait
+    if (!stopping_) g_threads.lock().unlock();
+    wait_for_answers(seen, patient);
+    if (!stopping_) lock_threads(self);
   }
+}
+
+void Handshake::signal_outstanding() noexcept {
+  for (Thread* t = g_threads.first(); t != nullptr; t = t->next) {
+    if (t->answered.load(std::memory_order_acquire) == sequence_) continue;
+    if (t->state.load(std::memory_order_relaxed) != ThreadState::kRunning) continue;
+    os::signal_thread(os::pid(), t->tid, kSignal);
+    signals_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+void Handshake::wait_for_answers(uint32_t seen, bool briefly) noexcept {
+  if (briefly) {
+    for (int i = 0; i < 20; ++i) arch::pause();
+    return;
+  }
+  collector_sleeps_.store(true, std::memory_order_seq_cst);
+  if (answers_.load(std::memory_order_seq_cst) == seen) futex::wait(&answers_, seen, kSleepNs);
+  collector_sleeps_.store(false, std::memory_order_relaxed);
 }
 
 void Handshake::run(Action action) noexcept {

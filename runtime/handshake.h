@@ -9,7 +9,10 @@
 //
 // [handshake.once]    every thread attached at the start runs the action exactly once (itself, or the collector
 //                     for it while it is kTaken).
-// [handshake.single]  one handshake at a time; it holds g_threads.lock().
+// [handshake.single]  one handshake at a time.
+// [handshake.open]    threads may attach and leave while run() waits: one that attaches has taken over what the
+//                     handshake brings and counts as having answered, one that leaves has handed over what it had.
+//                     stop() and resume() hold g_threads.lock() throughout.
 // Threads: run(), stop(), resume(): the collector's thread, not in a runtime section.
 
 #include <atomic>
@@ -60,6 +63,8 @@ class Handshake {
   void ask_all(Action action) noexcept;
   bool answer_for_blocked(Thread& thread) noexcept;
   uint32_t outstanding() noexcept;
+  void signal_outstanding() noexcept;
+  void wait_for_answers(uint32_t seen, bool briefly) noexcept;
 
   // Written by the collector before it stores a thread's `requested` (release), read by the thread
   // after it has loaded that (acquire).

@@ -14,9 +14,8 @@
 // [thread.depth]    depth > 0 while the thread is inside the runtime: a signal does not answer then, because
 //                   structures may be half changed. Whoever brings depth back to 0 looks for a request.
 // [thread.taken]    a thread leaves kBlocked only by its own compare-exchange from kBlocked: never while taken.
-// [thread.list]     threads join and leave the list under g_threads.lock(), which a handshake holds throughout:
-//                   the set of threads does not change during one. A thread that waits for that lock is either
-//                   not in the list or blocked.
+// [thread.list]     threads join and leave the list under g_threads.lock(). A thread that waits for that lock is
+//                   either not in the list or blocked.
 
 #include <array>
 #include <atomic>
