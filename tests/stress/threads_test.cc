@@ -10,7 +10,7 @@ TEST_CASE("stress threads: short-lived ones leave lists behind that stay whole")
   const std::size_t waves = stress_rounds(1500);
   constexpr std::size_t kWave = 8;
   std::vector<gc::root<Node>> left_behind(waves * kWave);
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   for (std::size_t wave = 0; wave < waves; ++wave) {
     on_threads(kWave, [&](std::size_t t) {
       const std::size_t index = wave * kWave + t;
@@ -27,11 +27,13 @@ TEST_CASE("stress threads: short-lived ones leave lists behind that stay whole")
   std::size_t good = 0;
   on_fresh_thread([&] {
     for (std::size_t index = 0; index < left_behind.size(); ++index) {
-      std::size_t i = 50;
-      for (const Node* node = left_behind[index]; node != nullptr; node = node->left) {
-        --i;
-        if (node->intact() && node->key == index * 50 + i) ++good;
+      std::size_t left = 50;
+      for (const Node* node = left_behind[index]; node != nullptr && left > 0; node = node->left) {
+        if (!node->intact() || node->key != index * 50 + left - 1) break;
+        --left;
       }
+      if (left > 0) MESSAGE("list " << index << " is broken before its last " << left << " nodes");
+      good += 50 - left;
     }
   });
   CHECK(good == left_behind.size() * 50);
@@ -50,7 +52,7 @@ TEST_CASE("stress threads: ones that never allocate, that only store, that only 
   const gc::weak<Node> weak(node.get());
   box->a.store(node.get());
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   for (std::size_t round = 0; round < stress_rounds(1200); ++round) {
     on_threads(6, [&](std::size_t t) {
       switch (t) {
@@ -82,7 +84,7 @@ TEST_CASE("stress threads: ones that never allocate, that only store, that only 
 
 TEST_CASE("stress threads: attached and detached over and over") {
   Findings findings;
-  CollectingThread collector;
+  CollectingThread collector(scaled(kLongChain));
   on_threads(4, [&](std::size_t t) {
     gc::root<Node> kept;
     for (std::size_t i = 0; i < stress_rounds(100'000); ++i) {

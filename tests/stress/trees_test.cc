@@ -50,7 +50,7 @@ TEST_CASE("stress trees: short-lived trees beside a long-lived one, on each thre
     findings.expect(check_tree(lasting, 1, findings) == (std::size_t{2} << depth) - 1, "the lasting tree lost nodes");
   });
   CHECK_MESSAGE(findings.count() == 0, findings.first());
-  CHECK(mem_stats().num_gc > before);
+  if (!kSanitized) CHECK(mem_stats().num_gc > before);  // there the trees are too small
 }
 
 TEST_CASE("stress trees: subtrees swapped and rebuilt in place, cycles back to back") {

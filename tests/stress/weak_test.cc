@@ -171,6 +171,8 @@ TEST_CASE("stress weak: finalizers that resurrect, again and again") {
   }
   CHECK(Phoenix::damaged == 0);
   CHECK(Phoenix::risen >= 2 * kBirds);
+  runtime::wait_for_finalizers();
+  const std::lock_guard lock(Phoenix::mutex);
   Phoenix::nest.clear();
 }
 
