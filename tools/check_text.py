@@ -6,7 +6,7 @@ import sys
 import source_tree
 
 MAX_LINES = 500
-MAX_COLUMNS = {".cc": 100, ".h": 100, ".hpp": 100, ".py": 120, ".pml": 120, ".md": 120, ".build": 120, "": 120}
+MAX_COLUMNS = {".cc": 120, ".h": 120, ".hpp": 120, ".py": 120, ".pml": 120, ".md": 120, ".build": 120, "": 120}
 WORDS = ("TO" "DO", "FIX" "ME", "X" "XX", "HA" "CK", "st" "ub", "not imple" "mented", "unimple" "mented")
 UNFINISHED = re.compile(r"\b(" + "|".join(WORDS) + r")\b")
 
