@@ -106,6 +106,7 @@ std::size_t check_reachable(Table& table, Findings& findings) {
   return seen.size();
 }
 
+// [buffer.flush]
 TEST_CASE("stress graph: shared slots and links, four mutators") {
   const std::uint64_t seed = announce_seed("shared graph");
   gc::root<Table> table = gc::make<Table>();
@@ -167,6 +168,7 @@ TEST_CASE("stress graph: private lists rotated through gc::ptr, each thread its 
   CHECK(collector.cycles() > 0);
 }
 
+// [map.publish]
 TEST_CASE("stress graph: fresh objects take over the references of old ones") {
   // A black newborn is the only one to refer to what a white object referred to.
   const std::uint64_t seed = announce_seed("newborns");

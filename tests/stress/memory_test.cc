@@ -65,6 +65,7 @@ TEST_CASE("stress memory: four threads whose objects die young") {
   stays_bounded(stress_rounds(24) + 2, [](std::size_t) { on_threads(4, [](std::size_t) { churn(scaled(80'000)); }); });
 }
 
+// [spans.stable] Spans come and go while the sweep looks for them.
 TEST_CASE("stress memory: sizes that shift from phase to phase") {
   // What one phase leaves free in small spans must serve the next one's large objects, and back.
   const GcPercent hundred(100);
@@ -115,6 +116,7 @@ TEST_CASE("stress memory: objects with finalizers, cleanups, destructors and wea
   CHECK(events > 0);
 }
 
+// [central.state] [span.state] A span in two hands gives out its cells twice.
 TEST_CASE("stress memory: four threads allocate every size, keep a tenth, and verify it byte by byte") {
   const std::uint64_t seed = announce_seed("every size");
   Findings findings;

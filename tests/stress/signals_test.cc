@@ -85,6 +85,7 @@ TEST_CASE("stress signals: timers interrupt mutators and collector alike") {
   CHECK_MESSAGE(findings.count() == 0, findings.first());
 }
 
+// [lock.signal] [thread.depth]
 TEST_CASE("stress signals: sent to every mutator from another thread") {
   const std::uint64_t seed = announce_seed("sent signals");
   handled = 0;

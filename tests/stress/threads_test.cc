@@ -82,6 +82,7 @@ TEST_CASE("stress threads: ones that never allocate, that only store, that only 
   CHECK_MESSAGE(findings.count() == 0, findings.first());
 }
 
+// [thread.list] [handshake.open]
 TEST_CASE("stress threads: attached and detached over and over") {
   Findings findings;
   CollectingThread collector(scaled(kLongChain));
