@@ -78,6 +78,7 @@ TEST_CASE("stress fork: a child of a quiet program") {
 }
 
 TEST_CASE("stress fork: children while mutators, sleepers and cycles are at work") {
+  if (kThreadSanitizer) return;  // it gives up on a child whose threads get the ids of the parent's
   const Graph graph(scaled(20'000));
   Findings findings;
   std::atomic<bool> stop{false};
@@ -114,7 +115,9 @@ TEST_CASE("stress fork: children while mutators, sleepers and cycles are at work
   CHECK(graph.intact());
 }
 
+// [handshake.single]
 TEST_CASE("stress fork: several threads fork at once") {
+  if (kThreadSanitizer) return;
   const Graph graph(1000);
   Findings findings;
   CollectingThread collector;
@@ -183,6 +186,7 @@ std::uint64_t writable_bytes() {
   return 0;
 }
 
+// [worklist.overflow]
 TEST_CASE("stress fork: the system refuses a child more memory: bad_alloc, then recovery") {
   if (kSanitized) return;
   const Graph graph(1000);
