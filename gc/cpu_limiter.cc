@@ -21,6 +21,7 @@ void CpuLimiter::add(int64_t gc_ns, int64_t total_ns) {
   gc_ns = std::clamp<int64_t>(gc_ns, 0, total_ns);
   const int64_t program_ns = total_ns - gc_ns;
   const int64_t change = gc_ns - program_ns;
+  // [limiter.bounds]
   const int64_t room = size_ns_ - fill_ns_;
   if (change <= room) {
     fill_ns_ = std::max<int64_t>(fill_ns_ + change, 0);

@@ -93,7 +93,7 @@ void Collector::run_cycle(bool forced) {
   time_ = {};
   time_.start = os::now_ns();
   time_.start_cpu = os::thread_cpu_ns();
-  g_sweeper.sweep_all();  // [sweep.finished]
+  g_sweeper.sweep_all();  // [sweep.finished] [collector.order]
   hooks_.run();
   time_.hooks = os::now_ns() - time_.start;
   enter();

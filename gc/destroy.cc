@@ -40,7 +40,7 @@ void run_destructor(char* object, const Span& span) noexcept {
                                          detail::hidden_word(object, span.cell_size, 2)))
                                    : 1;
   type->destroy(object, count);
-  detail::store_word(word, static_cast<void*>(nullptr));
+  detail::store_word(word, static_cast<void*>(nullptr));  // [finalizer.exactly-once]
 }
 
 // Frees the cell of an object that is over, or leaves it to the next sweep. In a runtime section.

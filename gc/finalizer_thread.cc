@@ -76,6 +76,7 @@ bool FinalizerThread::run_some() noexcept {
     const runtime::RuntimeScope scope(self);
     const std::lock_guard guard(lock_);
     if (!entries_.empty()) {
+      // [finalizer.exactly-once]
       entry = std::move(entries_.front());
       entries_.pop_front();
       running_ = entry.object;
@@ -107,6 +108,7 @@ void FinalizerThread::main_loop() noexcept {
   self_.store(&self, std::memory_order_relaxed);
   for (;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
+    // [finalizer.own-thread] run_some() is called from nowhere else.
     if (!stopping_.load(std::memory_order_relaxed) && run_some()) {
       announce();
       continue;

@@ -36,6 +36,7 @@ void before_fork() {
   Thread* const self = Thread::current();
   g_collector.hold_for_fork();
   if (self != nullptr) self->enter();
+  // [handshake.single] No cycle runs, and none begins before resume_after_fork().
   runtime::g_handshake.stop(
       nothing);  // every attached thread stands outside the runtime, and holds no lock of ours
   acquire(g_roots.lock());

@@ -18,7 +18,7 @@ constexpr int64_t kPercentWhenOff = 100'000;
 
 int64_t not_negative(int64_t value) { return std::max<int64_t>(value, 0); }
 
-// a + b for amounts, stopping at kMax.
+// a + b for amounts, stopping at kMax: [pacer.finite].
 int64_t add(int64_t a, int64_t b) {
   int64_t sum;
   return __builtin_add_overflow(a, b, &sum) ? kMax : sum;
@@ -118,6 +118,7 @@ void Pacer::commit() {
   const int64_t lowest = add(heap_marked_, percent_of(distance, kMinTriggerPercent));
   const int64_t highest =
       std::max(add(heap_marked_, percent_of(distance, kMaxTriggerPercent)), goal_ - kHeapMinimum);
+  // [pacer.order]
   trigger_ = std::clamp(goal_ - std::min(runway(), goal_), lowest, highest);
 }
 

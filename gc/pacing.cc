@@ -77,6 +77,7 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
   if (data.allocates_black) data.newborn_bytes += bytes;
   if (!marking) {
     data.assist_debt = 0;
+    // [pacing.charge]
     if (data.uncharged_bytes < kChargeStep) return;
     flush(data);
     if (due()) g_collector.trigger();

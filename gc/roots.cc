@@ -14,6 +14,7 @@ using runtime::Thread;
 
 RootSlots g_roots;
 
+// [roots.slots]
 void RootSlots::set_link(RootSlot* slot, RootSlot* next) noexcept {
   detail::store_word(slot->target, static_cast<void*>(next));
 }

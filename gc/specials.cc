@@ -137,6 +137,7 @@ void Specials::process_dead() noexcept {
       }
       if (special.finalizer) {
         g_heap.try_mark(cell);  // what it refers to is marked: [specials.contents]
+        // [specials.once]
         finalizer_thread().queue_finalizer(object, std::exchange(special.finalizer, nullptr));
         ++at;  // its cleanups stay until it is dead for good
         continue;

@@ -27,7 +27,7 @@ struct Range {
 
 runtime::Lock g_fibers_lock{runtime::LockRank::leaf};
 // Guarded by g_fibers_lock. A handler takes the lock too; it never interrupts a holder, which is in
-// a runtime section.
+// a runtime section: [lock.signal].
 constinit runtime::Immortal<std::vector<Range>> g_fibers;
 std::vector<Range>& fibers() noexcept { return g_fibers.value; }
 
@@ -99,6 +99,7 @@ void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexce
   }
   const Range other = other_stack(stack.sp);
   visit_readable(thread, stack.sp, other.hi, visit);
+  // [stacks.whole]
   visit_readable(thread, thread.stack_lo, thread.stack_hi, visit);
 }
 

@@ -1,8 +1,3 @@
-// MemStats: sums up what the heap, its threads and the collector count.
-//
-// [stats.add-up]  heap_objects and heap_alloc are what a walk over the alloc bits would find, less the cells that
-//                 threads hold and have not used, when no other thread allocates meanwhile.
-
 #include <algorithm>
 #include <mutex>
 
@@ -57,6 +52,7 @@ void fill_mem_stats(MemStats& stats) {
     const unsigned cls = i % kClassCount;
     uint64_t handed = g_departed_handed[i];
     for (const Thread* t = g_threads.first(); t != nullptr; t = t->next) {
+      // [stats.add-up]
       handed += t->handed[i].load(std::memory_order_relaxed) - runtime::unused_cells(*t, i);
     }
     const uint64_t freed = g_sweeper.freed(i);

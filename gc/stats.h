@@ -1,6 +1,9 @@
 #pragma once
 
-// The counts behind runtime::MemStats.
+// The counts behind runtime::MemStats, summed up over the heap, its threads and the collector.
+//
+// [stats.add-up]  heap_objects and heap_alloc are what a walk over the alloc bits would find, less the cells that
+//                 threads hold and have not used, when no other thread allocates meanwhile.
 
 #include <cstddef>
 

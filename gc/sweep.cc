@@ -111,6 +111,7 @@ void Sweeper::clobber(const Span& span, uint32_t word, uint64_t dead) const noex
 
 SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
   const uint32_t generation = g_cycle.sweep_generation.load(std::memory_order_acquire);
+  // [sweep.once] [span.generation]
   if (span.generation.load(std::memory_order_relaxed) == generation) return {};
   uint64_t* const alloc = g_heap.alloc_words(span);
   uint64_t* const mark = g_heap.mark_words(span);

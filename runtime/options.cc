@@ -80,6 +80,7 @@ class Parser {
 
  private:
   std::string_view value_of(const char* name) const {
+    // [options.empty] Both are an empty text here, which every parse function leaves alone.
     const char* value = get_(name);
     return value == nullptr ? std::string_view{} : std::string_view{value};
   }
@@ -144,6 +145,7 @@ class Parser {
     } else if (key == "gcsignal") {
       set_signal(setting, value);
     } else {
+      // [options.never-silent]
       report_({"GODEBUG", setting, kKeysAccepted, "nothing: the key is unknown"});
     }
   }

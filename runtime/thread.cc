@@ -169,6 +169,7 @@ void Thread::leave_blocked() noexcept {
   if (is_asked() && depth_ == 0) answer_here();
 }
 
+// [thread.list]
 void lock_threads(Thread* self) noexcept {
   if (g_threads.lock().try_lock()) return;
   if (self == nullptr) {

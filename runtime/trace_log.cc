@@ -8,6 +8,7 @@
 
 namespace tricolor::runtime {
 
+// [trace.no-heap] All text of a line comes through here, into its own buffer.
 TraceLine& TraceLine::append(std::string_view text) {
   const size_t room = kCapacity - 1 - size_;  // one byte stays for the newline
   const size_t count = std::min(text.size(), room);
@@ -150,6 +151,7 @@ void write_line(TraceLine line, int fd) noexcept {
   const std::string_view text = line.finish();
   ssize_t written;
   do {
+    // [trace.one-write]
     written = ::write(fd, text.data(), text.size());
   } while (written < 0 && errno == EINTR);
   errno = saved_errno;

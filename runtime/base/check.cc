@@ -232,7 +232,7 @@ const char* put_conversion(Output& out, const char* at, Arguments& args) noexcep
   return at + 1;
 }
 
-// One line, built up and written at once.
+// One line, built up on the stack and written at once: [check.no-malloc].
 class Line {
  public:
   Line() noexcept { add("tricolor: "); }

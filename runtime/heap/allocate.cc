@@ -83,6 +83,7 @@ bool refill(Thread& thread, unsigned cache_index) noexcept {
     if (span != nullptr) {
       bool taken;
       {
+        // [span.lock]
         const std::lock_guard guard(span->lock);
         taken = take_word_locked(thread, cache_index, *span, bytes);
       }

@@ -8,7 +8,7 @@
 //
 // [alloc.word-locked]  a word is taken under the span's lock, from a span swept in the same section: the sweep
 //                      can neither miss the new alloc bits nor take cells away.
-// [alloc.black]        while the thread allocates black, the cells it takes are marked in the same section.
+//                      While the thread allocates black ([alloc.black] in gc/phase.h), they are marked there too.
 
 #include "runtime/heap/heap_map.h"
 #include "runtime/thread.h"

@@ -70,6 +70,7 @@ void Central::place(unsigned cache_index, Span& span, uint32_t live, SpanState e
   List& list = lists_[cache_index];
   {
     const std::lock_guard guard(list.lock);
+    // [central.state] [span.state]
     if (span.state != expected) return;
     if (live != 0) {
       make_available_locked(list, span, live);

@@ -98,6 +98,7 @@ bool HeapMap::ensure_tables(uint32_t end_page) noexcept {
                     end * kWordsPerPage * sizeof(uint64_t) / os::kHugePageSize * os::kHugePageSize);
   }
   tables_end_.store(end, std::memory_order_relaxed);
+  // [map.limit]
   limit_.store(static_cast<size_t>(end) << kPageShift, std::memory_order_release);
   return true;
 }

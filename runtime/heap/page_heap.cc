@@ -66,6 +66,7 @@ PageRun PageHeap::allocate(uint32_t pages) noexcept {
 }
 
 PageRun PageHeap::allocate_locked(uint32_t pages) noexcept {
+  // [pages.fit]
   uint32_t first = runs_.find(pages);
   if (first == RunIndex::kNone) {
     if (!grow_locked(pages)) return PageRun{};
@@ -75,7 +76,7 @@ PageRun PageHeap::allocate_locked(uint32_t pages) noexcept {
   add(in_use_, pages);
   subtract(dirty_, dirty);
   subtract(clean_, pages - dirty);
-  return PageRun{first, pages, dirty == 0};
+  return PageRun{first, pages, dirty == 0};  // [pages.zeroed]
 }
 
 void PageHeap::free(PageRun run) noexcept {

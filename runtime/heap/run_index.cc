@@ -135,6 +135,7 @@ void RunIndex::remove(uint32_t first) noexcept {
   own = Tag{};
 }
 
+// [runs.order]
 uint32_t RunIndex::find(uint32_t length) const noexcept {
   unsigned from = bin_of(length);
   if (length > kExactBins) {

@@ -74,6 +74,7 @@ void Spans::for_each(Visit visit) noexcept {
     uint32_t pages = 0;
     if (span != nullptr) {
       const std::lock_guard guard(span->lock);
+      // [spans.table] [spans.stable] Under the lock the length is that of a whole span, or 0.
       pages = span->pages;
       if (pages != 0) visit(*span);
     }

@@ -159,6 +159,7 @@ TEST_CASE("cleanup: comes after the finalizer, and not at all while that resurre
 
 thread_local bool program_thread = false;
 
+// [finalizer.own-thread]
 TEST_CASE("cleanup: runs on a thread that is none of the program's, where it may allocate") {
   std::atomic<int> ran{0}, on_program_thread{0};
   program_thread = true;

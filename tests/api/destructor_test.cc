@@ -54,6 +54,7 @@ struct Counted {
   std::array<char, Bytes> payload{};
 };
 
+// [finalizer.exactly-once] [finalizer.own-thread]
 TEST_CASE_TEMPLATE("destructor: exactly once each, with the contents intact, on another thread", T, Counted<1>,
                    Counted<100>, Counted<2000>, Counted<40000>) {
   reset();

@@ -54,6 +54,7 @@ TEST_CASE("fiber: what it held goes once its stack is unregistered") {
   CHECK(census.reclaimed());
 }
 
+// [stacks.whole]
 TEST_CASE("fiber: while one runs and collects, the thread's own stack is scanned too") {
   Node* const outside = gc::make<Node>(50);
   outside->left = gc::make<Node>(51);
@@ -119,6 +120,7 @@ TEST_CASE("fiber: moved from thread to thread") {
   CHECK(good == 20);
 }
 
+// [stacks.fibers]
 TEST_CASE("fiber: many at once, switched in turn while cycles run back to back") {
   constexpr std::size_t kFibers = 30;
   const std::size_t rounds = scaled(400);

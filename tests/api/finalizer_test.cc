@@ -26,6 +26,7 @@ class Log {
   std::vector<std::uint64_t> keys_;
 };
 
+// [finalizer.exactly-once]
 TEST_CASE("finalizer: runs once for each dropped object, which is intact then") {
   constexpr std::size_t kCount = 2000;
   Log log;
@@ -67,6 +68,7 @@ TEST_CASE("finalizer: does not run while the object is reachable") {
 
 thread_local bool program_thread = false;
 
+// [finalizer.own-thread]
 TEST_CASE("finalizer: runs on a thread that is none of the program's") {
   std::atomic<int> ran{0}, on_program_thread{0};
   program_thread = true;
@@ -86,6 +88,7 @@ TEST_CASE("finalizer: runs on a thread that is none of the program's") {
   CHECK(on_program_thread == 0);
 }
 
+// [specials.contents]
 TEST_CASE("finalizer: in a chain the referring object comes first, one link per cycle") {
   constexpr std::uint64_t kLength = 8;
   Log log;
@@ -168,6 +171,7 @@ TEST_CASE("finalizer: a cycle that hangs below it goes in time") {
   CHECK(census.reclaimed());
 }
 
+// [specials.once]
 TEST_CASE("finalizer: may make the object reachable again; it does not run twice") {
   std::atomic<int> ran{0};
   gc::root<Node> saved;

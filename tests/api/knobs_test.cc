@@ -45,6 +45,7 @@ TEST_CASE("set_gc_percent: off means no cycles but those asked for") {
   CHECK(!before.enable_gc == !mem_stats().enable_gc);
 }
 
+// [pacing.charge]
 TEST_CASE("set_gc_percent: on again, cycles start by themselves") {
   { const GcPercent off(-1); }
   const GcPercent hundred(100);

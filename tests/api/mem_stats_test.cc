@@ -141,6 +141,7 @@ struct Recount {
   std::vector<gc::root<unsigned char>> live;
 };
 
+// [stats.add-up] [spans.table] What the sweep does not visit is not counted as freed.
 TEST_CASE("mem_stats: agrees with a recount of the heap, class by class") {
   Random random(announce_seed("recount"));
   constexpr std::array<std::size_t, 5> kSizes = {720, 1900, 3800, 7600, 15300};

@@ -112,6 +112,7 @@ TEST_CASE("destroy: a destroyed object's fields hold nothing") {
   CHECK(census.reclaimed());
 }
 
+// [destroy.not-while-marking]
 TEST_CASE("destroy: while cycles run") {
   CollectingThread collector;
   std::vector<gc::root<Node>> kept(64);

@@ -151,6 +151,7 @@ TEST_CASE("root: its object goes when it is reset, overwritten or destroyed") {
   CHECK(kept.alive() == kCount);
 }
 
+// [roots.slots]
 TEST_CASE("root: slots are reused without mixing up their objects") {
   Random random(announce_seed("root slots"));
   std::map<std::uint64_t, gc::root<Node>> live;
@@ -171,6 +172,7 @@ TEST_CASE("root: slots are reused without mixing up their objects") {
   }
 }
 
+// [roots.slots]
 TEST_CASE("root: given up by another thread than the one that took it") {
   std::vector<gc::root<Node>> roots;
   Census census;

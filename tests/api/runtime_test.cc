@@ -21,6 +21,7 @@ TEST_CASE("collect: from many threads at once") {
   CHECK_MESSAGE(findings.count() == 0, findings.first());
 }
 
+// [collector.full]
 TEST_CASE("collect: finds everything that was unreachable at the call, though a cycle was running") {
   CollectingThread collector;
   for (std::size_t i = 0; i < scaled(60); ++i) {

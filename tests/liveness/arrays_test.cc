@@ -6,6 +6,7 @@ namespace {
 
 constexpr std::size_t kHuge = (160u << 20) / sizeof(void*);  // elements
 
+// [map.limit] An array above the limit would be found by nobody.
 TEST_CASE("arrays: references spread thinly over hundreds of megabytes") {
   const std::size_t size = scaled(kHuge);
   const std::size_t step = 4099;  // prime: meets every offset within pages, chunks and cache lines

@@ -191,6 +191,7 @@ struct Hub {
   gc::ptr<gc::ptr<Hub>> spokes;
 };
 
+// [marker.once]
 TEST_CASE("lists: a clique of objects that all refer to all") {
   constexpr std::size_t kSize = 300;
   Census census;

@@ -61,6 +61,7 @@ end:
   :: ANSWER_H3
   :: ANSWER_H4
 
+  /* [thread.taken] */
   :: d_step { RUNS && blocks < BLOCKS -> blocks++; mode[me] = BLOCKED }
 #ifdef BAD_LEAVE_WHILE_TAKEN
   :: d_step { mode[me] == BLOCKED || mode[me] == TAKEN -> mode[me] = RUNNING }
@@ -100,7 +101,8 @@ end:
   od
 }
 
-/* The collector asks every attached thread, and answers for those it finds blocked. */
+/* The collector asks every attached thread, and answers for those it finds blocked: [handshake.once], and
+ * [handshake.open] for those that attach and exit meanwhile. */
 inline ask_attached(h) {
   request = h;
   pending[0] = mode[0] != DETACHED;

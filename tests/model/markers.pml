@@ -21,8 +21,9 @@
 #endif
 #include "protocol.pml"
 
-byte busy;            /* markers between take and end, guarded like the queue */
-bit arrived;          /* something was put into the queue since the collector looked at the count of arrivals */
+byte busy;            /* markers between take and end, guarded like the queue: [worklist.active] */
+bit arrived;          /* something was put into the queue since the collector looked at the count of arrivals:
+                       * [worklist.arrivals] */
 
 proctype Thread(byte me) {
 end:
@@ -64,7 +65,7 @@ proctype Marker() {
   mtype step = IDLE;
   byte now;   /* the object it scans */
   byte found; /* what the object's field was read to refer to */
-  byte kept;  /* grey objects it has not put back */
+  byte kept;  /* grey objects it has not put back: none once its work has ended, [marker.active] */
 end:
   do
   :: TAKE(1)

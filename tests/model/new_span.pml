@@ -3,9 +3,9 @@
  * The thread that allocates it reads the generation, gives the cell its colour, and publishes the span. After the
  * generation has moved on, the collector looks once through the published spans for those that await the sweep. A span
  * that is published after that look, but in the old generation, would keep its mark for ever; therefore the thread
- * looks at the generation again once the span is published, and sweeps it itself if it is behind. (On the machine the
- * two are a store and a load on either side: both sides need a full fence between them.) The thread is inside the
- * runtime throughout and answers at the end.
+ * looks at the generation again once the span is published, and sweeps it itself if it is behind: [spans.second-look].
+ * (On the machine the two are a store and a load on either side: both sides need a full fence between them.) The thread
+ * is inside the runtime throughout and answers at the end.
  *
  * What is abstracted: one thread, one span, marking (whatever the thread holds is marked at H2 or allocated black).
  * [model.clear] Once all have answered H1, before anything is scanned, no published span has its mark set.

@@ -2,7 +2,7 @@
  * side of a handshake; marking and sweeping one object. Each model composes its processes from these pieces.
  *
  * Macros named like an action are alternatives of a thread's do-loop, one atomic step each. A thread may answer a
- * pending handshake between any two of its steps, as a signal makes it do, except inside the runtime.
+ * pending handshake between any two of its steps, as a signal makes it do, except inside the runtime ([thread.depth]).
  *
  * What is abstracted everywhere
  *   - Two threads. An object is a span of its own with one cell: `unswept` is the set of cells whose span's
@@ -180,8 +180,9 @@ inline sweep_cell(x) {
     fi }
 #endif
 
-/* shade(): test once more now that no signal can intervene, push into the own buffer, then set the mark. A full
- * buffer goes to the queue in between. NO_RETEST leaves the second test out: also sound while buffers are kept. */
+/* shade(): test once more now that no signal can intervene, push into the own buffer, then set the mark
+ * ([buffer.push-first]). A full buffer goes to the queue in between. NO_RETEST leaves the second test out: also sound
+ * while buffers are kept. */
 #ifdef NO_RETEST
 #define STILL_MARKING true
 #else
@@ -349,7 +350,7 @@ inline ask(h) {
 #define SCAN(x) \
   d_step { x <= OBJECTS && (queue & SET(x)) -> queue = queue & ~SET(x); mark_grey(slot[x]) }
 
-/* Marking begun before it may be: a worker that scans what has come into the queue, and the root. */
+/* Marking begun before it may be ([worklist.open]): a worker that scans what has come into the queue, and the root. */
 #ifdef BAD_WORKERS_DURING_H1
 #define ROOT 0
 #else

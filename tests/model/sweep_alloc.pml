@@ -80,7 +80,8 @@ byte cycle, gives, destroys, exits, passes, stale;
 #endif
 #define IN_USE (held[0] | held[1] | root | free[0] | free[1] | ON_ITS_WAY(0) | ON_ITS_WAY(1))
 
-/* [model.safe] No cell in use is reclaimed. */
+/* [model.safe] No cell in use is reclaimed. A second sweep in one generation would reclaim them all, as the first has
+ * cleared their marks: [sweep.once], [span.generation]. */
 inline sweep_span(to) {
   assert((alloc & ~mark & IN_USE) == 0);
   alloc = alloc & mark;
@@ -120,7 +121,7 @@ inline scan_stack() {
   d_step { at[me] == AT_REST && (held[me] & x) -> held[me] = held[me] & ~x }
 
 /* gc::destroy: into the own word again where the cell is of that word, else free under the lock; while this thread's
- * barrier is on, the memory is left to the sweep. */
+ * barrier is on, the memory is left to the sweep: [destroy.not-while-marking]. */
 #ifdef BAD_DESTROY_WHILE_MARKING
 #define MAY_REUSE true
 #else
@@ -169,7 +170,7 @@ inline scan_stack() {
 proctype Thread(byte me) {
 end: /* the program may stop at any time; the collector may not */
   do
-  /* fast path */
+  /* fast path: [alloc.address-first] */
 #ifdef BAD_BIT_BEFORE_ADDRESS
   :: d_step { at[me] == AT_REST && free[me] && gives < GIVES ->
        gives++;
@@ -186,7 +187,7 @@ end: /* the program may stop at any time; the collector may not */
   :: d_step { at[me] == AT_CELL -> free[me] = free[me] & ~LOWEST(free[me]); at[me] = AT_REST }
 #endif
 
-  /* slow path */
+  /* slow path: [alloc.word-locked] [span.lock], [sweep.before-alloc] at AT_SWEEP, [alloc.black] at AT_TAKEN */
 #ifdef BAD_GENERATION_BEFORE_LOCK
   :: d_step { at[me] == AT_REST && !free[me] -> seen[me] = generation; at[me] = AT_READ }
   :: d_step { at[me] == AT_READ && MAY_LOCK -> LOCK(me + 1); at[me] = AT_SWEEP }
@@ -293,7 +294,7 @@ inline ask(h) {
 proctype Collector() {
   do
   :: cycle < CYCLES ->
-     /* [model.clear] A cycle begins with all marks clear. */
+     /* [model.clear] A cycle begins with all marks clear: [collector.order] [sweep.finished]. */
      d_step { span_generation == generation -> assert(mark == 0); ask(1); barriers_on = 1 };
      ALL_ANSWERED;
      d_step { ask(2); black_now = generation; scanning = 1 };

@@ -86,6 +86,7 @@ TEST_CASE("an aligned reservation is aligned and as long as asked") {
   os::unmap(start, kBytes);
 }
 
+// [os.errno]
 TEST_CASE("what the system refuses is a return value, and errno stays") {
   errno = 4711;
   CHECK(os::reserve(size_t{1} << 62) == nullptr);

@@ -135,6 +135,7 @@ void run_against_model(unsigned seed) {
 
 }  // namespace
 
+// [runs.tags] by check_invariants()
 TEST_CASE("random use agrees with a model [pages.exact] [pages.maximal] [pages.zeroed]") {
   for (unsigned seed = 1; seed <= 5; ++seed) run_against_model(seed);
 }
@@ -164,6 +165,7 @@ TEST_CASE("freed neighbours become one run, in every order of freeing") {
   }
 }
 
+// [runs.order]
 TEST_CASE("[pages.fit] the shortest fitting run wins, then the lowest") {
   OwnHeap heap(64 * kMiB);
   std::vector<PageRun> holes;

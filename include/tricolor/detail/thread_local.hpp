@@ -5,6 +5,9 @@
 // a thread that is blocked or has answered a handshake; a signal may interrupt the owner anywhere.
 // All accesses are therefore single word moves (relaxed atomics), never read-modify-write
 // instructions.
+//
+// [alloc.address-first]  a cell's address is complete in a register before `free` gives the cell up: a signal then sees
+//                        the cell as still free (and pre-marks it), or finds its address when it scans the registers.
 #pragma once
 
 #include <cstddef>
@@ -67,10 +70,8 @@ TRICOLOR_ALWAYS_INLINE void store_word(T& word, T value) noexcept {
 TRICOLOR_API void shade_slow(void* target) noexcept;                           // nullptr allowed
 TRICOLOR_API void attach_slow();
 
-// One cell of `Size` bytes (a class size), uninitialised. [alloc.address-first] The address is
-// complete in a register before `free` gives the cell up: a signal then sees the cell as still free
-// (and pre-marks it), or finds its address when it scans the registers. The asm keeps the compiler
-// from sinking the addition.
+// One cell of `Size` bytes (a class size), uninitialised. The asm keeps the compiler from sinking
+// the addition below the store to `free`: [alloc.address-first].
 template <unsigned Index, std::size_t Size>
 TRICOLOR_ALWAYS_INLINE void* allocate_cell() {
   CacheEntry& entry = tls.cache[Index];
