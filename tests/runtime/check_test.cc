@@ -1,9 +1,12 @@
 #include "runtime/base/check.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -91,6 +94,36 @@ TEST_CASE("a report longer than a line is cut visibly") {
   const Outcome outcome = in_child([&] { report("%s", text.c_str()); });
   REQUIRE(outcome.standard_error.size() == kReportLineBytes);
   CHECK(outcome.standard_error.substr(kReportLineBytes - 5) == "x...\n");
+}
+
+// [check.no-malloc]
+TEST_CASE("a report is one write, in a signal handler too, and leaves errno alone") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_DIRECT) == 0);  // keeps the bounds of each write
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    ::dup2(ends[1], STDERR_FILENO);
+    std::signal(SIGUSR1, [](int) { report("%s: %d", "in the handler", 7); });
+    errno = ENOENT;
+    report("%u pages", 3u);
+    ::raise(SIGUSR1);
+    ::close(STDERR_FILENO);
+    report("lost");
+    ::_exit(errno == ENOENT ? 0 : 1);
+  }
+  ::close(ends[1]);
+  char buffer[512];
+  const std::string first = "tricolor: 3 pages\n";
+  const std::string second = "tricolor: in the handler: 7\n";
+  const ssize_t first_size = ::read(ends[0], buffer, sizeof buffer);
+  CHECK(std::string(buffer, static_cast<size_t>(std::max<ssize_t>(first_size, 0))) == first);
+  const ssize_t second_size = ::read(ends[0], buffer, sizeof buffer);
+  CHECK(std::string(buffer, static_cast<size_t>(std::max<ssize_t>(second_size, 0))) == second);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+  ::close(ends[0]);
 }
 
 TEST_CASE("a check that holds is silent") {

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <limits>
+#include <locale>
 #include <string>
 
 namespace tricolor::runtime {
@@ -210,6 +211,22 @@ TEST_CASE("trace log: finishing twice adds one newline") {
   line.append("x");
   line.finish();
   CHECK(line.finish() == "x\n");
+}
+
+struct OddNumbers : std::numpunct<char> {
+  char do_decimal_point() const override { return ','; }
+  char do_thousands_sep() const override { return '.'; }
+  std::string do_grouping() const override { return "\1"; }
+};
+
+// [trace.no-heap]
+TEST_CASE("trace log: the program's locale changes nothing") {
+  const std::string expected =
+      text_of(format_pacer_end({0.25, 0.25, 12345, 1, 2, 3, 4, 5, 6, 1.5}));
+  const std::locale previous = std::locale::global(std::locale(std::locale(), new OddNumbers));
+  const std::string found = text_of(format_pacer_end({0.25, 0.25, 12345, 1, 2, 3, 4, 5, 6, 1.5}));
+  std::locale::global(previous);
+  CHECK(found == expected);
 }
 
 // [trace.one-write] A packet pipe keeps the bounds of each write.
