@@ -52,8 +52,8 @@ void shade_candidate(Thread& thread, uintptr_t word) noexcept {
 namespace detail {
 
 void shade_slow(void* target) noexcept {
+  Thread& thread = Thread::attached();  // also for a null that took a reference in exchange
   if (target == nullptr) return;
-  Thread& thread = Thread::attached();
   const runtime::RuntimeScope scope(thread);
   if (!load_word(tls.marking)) return;
   shade_address(thread, target);
