@@ -161,7 +161,7 @@ TEST_CASE("stress blocking: calls that may be restarted are: read, accept, waitp
   length = sizeof bound;
   REQUIRE(getsockname(listener, reinterpret_cast<sockaddr*>(&bound), &length) == 0);
   CHECK(connect(client, reinterpret_cast<sockaddr*>(&bound), length) == 0);
-  kill(child, SIGTERM);
+  kill(child, SIGKILL);
   sem_post(&semaphore);
   for (auto& thread : threads) thread.join();
   close(client);
