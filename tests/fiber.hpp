@@ -23,8 +23,8 @@ class Fiber {
 
   explicit Fiber(std::function<void(Fiber&)> body, bool registered = true)
       : body_(std::move(body)), registered_(registered) {
-    void* const memory =
-        mmap(nullptr, kStackSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* const memory = mmap(nullptr, kStackSize, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     stack_ = static_cast<char*>(memory);
     if (registered_) runtime::register_stack(stack_, stack_ + kStackSize);
@@ -33,8 +33,8 @@ class Fiber {
     inside_.uc_stack.ss_size = kStackSize;
     inside_.uc_link = nullptr;
     const auto self = reinterpret_cast<std::uintptr_t>(this);
-    makecontext(&inside_, reinterpret_cast<void (*)()>(&Fiber::entry), 2, static_cast<unsigned>(self >> 32),
-                static_cast<unsigned>(self));
+    makecontext(&inside_, reinterpret_cast<void (*)()>(&Fiber::entry), 2,
+                static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
 #if TRICOLOR_TSAN
     tsan_inside_ = __tsan_create_fiber(0);
 #endif

@@ -1,7 +1,7 @@
 // Other processes: helper programs with settings of their own, and forked children.
 //
-// A program is found in the directory of the test's own executable. The runtime's variables are taken from the
-// settings alone, never from the environment of the test.
+// A program is found in the directory of the test's own executable. The runtime's variables are
+// taken from the settings alone, never from the environment of the test.
 #pragma once
 
 #include <fcntl.h>
@@ -54,7 +54,8 @@ inline std::string program_path(const std::string& name) {
 
 namespace detail {
 
-[[noreturn]] inline void exec_child(const std::vector<std::string>& argv, const ProcessOptions& options) {
+[[noreturn]] inline void exec_child(const std::vector<std::string>& argv,
+                                    const ProcessOptions& options) {
   for (const char* name : {"GOGC", "GOMEMLIMIT", "GCTRACE", "GODEBUG"}) unsetenv(name);
   for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
   if (options.address_space) {
@@ -104,7 +105,8 @@ inline ProcessResult run_program(const std::string& name, std::vector<std::strin
                                  const ProcessOptions& options = {}) {
   arguments.insert(arguments.begin(), program_path(name));
   int out[2], err[2];
-  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0) FAIL("pipe2: " << std::strerror(errno));
+  if (pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0)
+    FAIL("pipe2: " << std::strerror(errno));
   const pid_t child = fork();
   if (child < 0) FAIL("fork: " << std::strerror(errno));
   if (child == 0) {

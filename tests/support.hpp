@@ -1,9 +1,10 @@
-// What the behavioural tests share: how much work to do, churn, clean stacks, checked nodes, censuses.
+// What the behavioural tests share: how much work to do, churn, clean stacks, checked nodes,
+// censuses.
 //
-// Liveness is tested from both sides. What is alive must keep its contents: nodes carry a seal computed from
-// their key, and churn() reuses whatever memory was wrongly freed. What was dropped must go: because stacks are
-// scanned conservatively, objects are made and dropped on a thread of their own (on_fresh_thread), and a
-// Census accepts one in twenty left over.
+// Liveness is tested from both sides. What is alive must keep its contents: nodes carry a seal
+// computed from their key, and churn() reuses whatever memory was wrongly freed. What was dropped
+// must go: because stacks are scanned conservatively, objects are made and dropped on a thread of
+// their own (on_fresh_thread), and a Census accepts one in twenty left over.
 //
 // Environment: TRICOLOR_SEED repeats a run, TRICOLOR_STRESS_SECONDS (2) scales the stress tests. The amount of
 // work follows from these and the build alone, never from a clock.
@@ -105,7 +106,8 @@ inline void spin(std::size_t steps) noexcept {
   for (std::size_t i = 0; i < steps; ++i) asm volatile("");
 }
 
-// Runs `f` on a thread that has ended when this returns: none of its references is left on any stack.
+// Runs `f` on a thread that has ended when this returns: none of its references is left on any
+// stack.
 template <class F>
 [[gnu::noinline]] void on_fresh_thread(F&& f) {
   std::exception_ptr thrown;
@@ -151,7 +153,8 @@ template <std::size_t N>
 struct Blob {
   explicit Blob(std::uint64_t k) noexcept { fill(k); }
   void fill(std::uint64_t k) noexcept {
-    for (std::size_t i = 0; i < N; ++i) bytes[i] = static_cast<unsigned char>(mix(k) >> (i % 8 * 8));
+    for (std::size_t i = 0; i < N; ++i)
+      bytes[i] = static_cast<unsigned char>(mix(k) >> (i % 8 * 8));
   }
   bool holds(std::uint64_t k) const noexcept {
     for (std::size_t i = 0; i < N; ++i) {
@@ -162,16 +165,25 @@ struct Blob {
   std::array<unsigned char, N> bytes;
 };
 
-// Allocates about `objects` short-lived objects of several sizes and kinds, written all over, so that the memory
-// of objects that were wrongly freed is reused and dirtied.
+// Allocates about `objects` short-lived objects of several sizes and kinds, written all over, so
+// that the memory of objects that were wrongly freed is reused and dirtied.
 [[gnu::noinline]] inline void churn(std::size_t objects = 20000) {
   Node* chain = nullptr;
   for (std::size_t i = 0; i < objects; ++i) {
     switch (i % 8) {
-      case 0: gc::keep_alive(gc::make<Blob<16>>(i)); break;
-      case 1: gc::keep_alive(gc::make<Blob<64>>(i)); break;
-      case 2: gc::keep_alive(gc::make<Blob<200>>(i)); break;
-      case 3: gc::keep_alive(gc::make<std::array<std::uintptr_t, 6>>(std::array<std::uintptr_t, 6>{i, i, i, i, i, i})); break;
+      case 0:
+        gc::keep_alive(gc::make<Blob<16>>(i));
+        break;
+      case 1:
+        gc::keep_alive(gc::make<Blob<64>>(i));
+        break;
+      case 2:
+        gc::keep_alive(gc::make<Blob<200>>(i));
+        break;
+      case 3:
+        gc::keep_alive(gc::make<std::array<std::uintptr_t, 6>>(
+            std::array<std::uintptr_t, 6>{i, i, i, i, i, i}));
+        break;
       default: {
         Node* const node = gc::make<Node>(i);
         node->left = i % 64 < 8 ? nullptr : chain;
@@ -182,7 +194,8 @@ struct Blob {
   gc::keep_alive(chain);
 }
 
-// Several collections with churn in between: what is not kept alive by something is gone and overwritten.
+// Several collections with churn in between: what is not kept alive by something is gone and
+// overwritten.
 inline void shake(int cycles = 3) {
   for (int i = 0; i < cycles; ++i) {
     runtime::collect();
@@ -212,7 +225,8 @@ class Census {
   std::vector<gc::weak<const void>> watched_;
 };
 
-// Collects what the threads of a stress test find, because doctest's checks are too slow for their loops.
+// Collects what the threads of a stress test find, because doctest's checks are too slow for their
+// loops.
 class Findings {
  public:
   void expect(bool holds, const char* what) noexcept {
@@ -234,8 +248,8 @@ class Findings {
   std::atomic<const char*> first_{nullptr};  // a string literal
 };
 
-// A chain that takes marking a while to follow, so that mutators run in the middle of a cycle and not only
-// between two. What hangs at its end is met last.
+// A chain that takes marking a while to follow, so that mutators run in the middle of a cycle and
+// not only between two. What hangs at its end is met last.
 struct Chain {
   gc::ptr<Chain> next;
   gc::ptr<void> load;
@@ -258,7 +272,8 @@ inline gc::root<Chain> make_chain(std::size_t length, const gc::root<void>& load
 
 inline constexpr std::size_t kLongChain = 300'000;
 
-// A thread that collects back to back from construction to stop(), with a chain to keep marking busy.
+// A thread that collects back to back from construction to stop(), with a chain to keep marking
+// busy.
 class CollectingThread {
  public:
   explicit CollectingThread(std::size_t chain_length = 0)

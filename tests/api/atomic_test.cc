@@ -51,12 +51,14 @@ TEST_CASE("atomic: compare-exchange succeeds and fails as it should") {
   CHECK(!cell->slot.compare_exchange_strong(expected, b));
   CHECK(expected == a);
   CHECK(cell->slot.load() == a);
-  CHECK(cell->slot.compare_exchange_strong(expected, b, std::memory_order_acq_rel, std::memory_order_acquire));
+  CHECK(cell->slot.compare_exchange_strong(expected, b, std::memory_order_acq_rel,
+                                           std::memory_order_acquire));
   CHECK(cell->slot.load() == b);
   expected = a;
   CHECK(!cell->slot.compare_exchange_weak(expected, nullptr));
   CHECK(expected == b);
-  while (!cell->slot.compare_exchange_weak(expected, a, std::memory_order_release, std::memory_order_relaxed)) {
+  while (!cell->slot.compare_exchange_weak(expected, a, std::memory_order_release,
+                                           std::memory_order_relaxed)) {
     REQUIRE(expected == b);
   }
   CHECK(cell->slot.load() == a);
@@ -76,10 +78,17 @@ TEST_CASE("atomic: keeps its target through each way of storing it, and lets the
       cells[i].slot.store(old);
       Node* expected = old;
       switch (i % 4) {
-        case 0: cells[i].slot.store(node, std::memory_order_relaxed); break;
-        case 1: CHECK(cells[i].slot.exchange(node) == old); break;
-        case 2: CHECK(cells[i].slot.compare_exchange_strong(expected, node)); break;
-        default: cells[i].slot = node;
+        case 0:
+          cells[i].slot.store(node, std::memory_order_relaxed);
+          break;
+        case 1:
+          CHECK(cells[i].slot.exchange(node) == old);
+          break;
+        case 2:
+          CHECK(cells[i].slot.compare_exchange_strong(expected, node));
+          break;
+        default:
+          cells[i].slot = node;
       }
     }
   });
@@ -115,14 +124,16 @@ TEST_CASE("atomic: no ABA: an address that a thread still holds is not handed ou
 }
 
 TEST_CASE("atomic: a counter of pushes and pops from four threads comes out even") {
-  // Each thread moves nodes between two stacks; nothing is lost or doubled, though cycles run all along.
+  // Each thread moves nodes between two stacks; nothing is lost or doubled, though cycles run all
+  // along.
   struct Stack {
     gc::atomic<Node> head;
     void push(Node* node) {
       Node* old = head.load(std::memory_order_relaxed);
       do {
         node->left = old;
-      } while (!head.compare_exchange_weak(old, node, std::memory_order_release, std::memory_order_relaxed));
+      } while (!head.compare_exchange_weak(old, node, std::memory_order_release,
+                                           std::memory_order_relaxed));
     }
   };
   gc::root<Stack> stack = gc::make<Stack>();

@@ -56,7 +56,9 @@ TEST_CASE("cleanup: for many objects") {
   constexpr int kCount = 5000;
   std::atomic<int> ran{0};
   on_fresh_thread([&] {
-    for (int i = 0; i < kCount; ++i) gc::add_cleanup(gc::make<Node>(), [&](int) { ++ran; }, i);
+    for (int i = 0; i < kCount; ++i)
+      gc::add_cleanup(
+          gc::make<Node>(), [&](int) { ++ran; }, i);
   });
   collect_all();
   CHECK(ran >= kCount * 95 / 100);
@@ -68,9 +70,14 @@ TEST_CASE("cleanup: the argument may be moved in and is released afterwards") {
   auto token = std::make_shared<int>(7);
   std::atomic<int> seen{0};
   on_fresh_thread([&] {
-    gc::add_cleanup(gc::make<Node>(), [&](std::shared_ptr<int>& arg) { seen += *arg; }, token);
-    gc::add_cleanup(gc::make<Node>(), [&](std::unique_ptr<int>& arg) { seen += *arg; }, std::make_unique<int>(10));
-    gc::add_cleanup(gc::make<Node>(), [&](const std::string& arg) { seen += static_cast<int>(arg.size()); }, "four");
+    gc::add_cleanup(
+        gc::make<Node>(), [&](std::shared_ptr<int>& arg) { seen += *arg; }, token);
+    gc::add_cleanup(
+        gc::make<Node>(), [&](std::unique_ptr<int>& arg) { seen += *arg; },
+        std::make_unique<int>(10));
+    gc::add_cleanup(
+        gc::make<Node>(), [&](const std::string& arg) { seen += static_cast<int>(arg.size()); },
+        "four");
   });
   CHECK(token.use_count() == 2);
   collect_all();
@@ -84,8 +91,9 @@ TEST_CASE("cleanup: a root in the argument keeps that object until the cleanup h
   on_fresh_thread([&] {
     Node* const other = gc::make<Node>(55);
     argument.add(other);
-    gc::add_cleanup(gc::make<Node>(1), [&](gc::root<Node>& arg) { intact = arg->intact() && arg->key == 55; },
-                    gc::root<Node>(other));
+    gc::add_cleanup(
+        gc::make<Node>(1), [&](gc::root<Node>& arg) { intact = arg->intact() && arg->key == 55; },
+        gc::root<Node>(other));
   });
   collect_all();
   CHECK(intact);
@@ -99,12 +107,15 @@ TEST_CASE("cleanup: cancelled in time it does not run") {
   on_fresh_thread([&] {
     for (int i = 0; i < 200; ++i) {
       Node* const node = gc::make<Node>();
-      gc::add_cleanup(node, [&](int) { ++ran; }, 1);
-      gc::cleanup_handle handle = gc::add_cleanup(node, [&](int) { ++cancelled_ran; }, 1);
+      gc::add_cleanup(
+          node, [&](int) { ++ran; }, 1);
+      gc::cleanup_handle handle = gc::add_cleanup(
+          node, [&](int) { ++cancelled_ran; }, 1);
       CHECK(handle.cancel());
       CHECK(!handle.cancel());
     }
-    late = gc::add_cleanup(gc::make<Node>(), [&](int) { ++ran; }, 1);
+    late = gc::add_cleanup(
+        gc::make<Node>(), [&](int) { ++ran; }, 1);
   });
   collect_all();
   CHECK(ran >= 190);
@@ -113,14 +124,18 @@ TEST_CASE("cleanup: cancelled in time it does not run") {
   gc::cleanup_handle none;
   CHECK(!none.cancel());
   gc::cleanup_handle again;
-  on_fresh_thread([&] { again = gc::add_cleanup(gc::make<Node>(), [&](int) {}, 1); });
+  on_fresh_thread([&] {
+    again = gc::add_cleanup(
+        gc::make<Node>(), [&](int) {}, 1);
+  });
   CHECK(gc::cancel(again));
 }
 
 TEST_CASE("cleanup: cancelling releases the argument") {
   auto token = std::make_shared<int>(7);
   gc::root<Node> node = gc::make<Node>();
-  gc::cleanup_handle handle = gc::add_cleanup(node.get(), [](std::shared_ptr<int>&) {}, token);
+  gc::cleanup_handle handle = gc::add_cleanup(
+      node.get(), [](std::shared_ptr<int>&) {}, token);
   CHECK(token.use_count() == 2);
   CHECK(handle.cancel());
   CHECK(token.use_count() == 1);
@@ -131,8 +146,10 @@ TEST_CASE("cleanup: on an interior pointer belongs to the whole object") {
   gc::root<Node> array;
   on_fresh_thread([&] {
     array = gc::make_array<Node>(10);
-    gc::add_cleanup(array.get() + 5, [&](int) { ++ran; }, 0);
-    gc::add_cleanup(&array[7].seal, [&](int) { ++ran; }, 0);
+    gc::add_cleanup(
+        array.get() + 5, [&](int) { ++ran; }, 0);
+    gc::add_cleanup(
+        &array[7].seal, [&](int) { ++ran; }, 0);
   });
   collect_all();
   CHECK(ran == 0);
@@ -147,7 +164,8 @@ TEST_CASE("cleanup: comes after the finalizer, and not at all while that resurre
   on_fresh_thread([&] {
     Node* const node = gc::make<Node>(1);
     gc::set_finalizer(node, [&](Node* n) { saved = n; });
-    gc::add_cleanup(node, [&](int) { ++cleaned; }, 0);
+    gc::add_cleanup(
+        node, [&](int) { ++cleaned; }, 0);
   });
   for (int i = 0; i < 3; ++i) collect_all();
   REQUIRE(saved != nullptr);
@@ -185,13 +203,19 @@ TEST_CASE("cleanup: runs on a thread that is none of the program's, where it may
 
 TEST_CASE("cleanup: on what is no object is refused") {
   int local = 0;
-  CHECK_THROWS_AS(gc::add_cleanup(&local, [](int) {}, 0), std::invalid_argument);
-  CHECK_THROWS_AS(gc::add_cleanup(static_cast<int*>(nullptr), [](int) {}, 0), std::invalid_argument);
+  CHECK_THROWS_AS(gc::add_cleanup(
+                      &local, [](int) {}, 0),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(gc::add_cleanup(
+                      static_cast<int*>(nullptr), [](int) {}, 0),
+                  std::invalid_argument);
 }
 
 TEST_CASE("cleanup: the object itself as the argument is refused") {
   Node* const node = gc::make<Node>();
-  CHECK_THROWS_AS(gc::add_cleanup(node, [](Node*) {}, node), std::invalid_argument);
+  CHECK_THROWS_AS(gc::add_cleanup(
+                      node, [](Node*) {}, node),
+                  std::invalid_argument);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Destructors of collected objects: exactly once, on a thread of their own, after death and never before.
+// Destructors of collected objects: exactly once, on a thread of their own, after death and never
+// before.
 #include "tests/support.hpp"
 
 #include <condition_variable>
@@ -17,7 +18,8 @@ std::thread::id main_thread;
 thread_local bool program_thread = false;
 
 void reset() {
-  for (int i = 0; i < 2; ++i) collect_all();  // what the test before has dropped dies before we count
+  for (int i = 0; i < 2; ++i)
+    collect_all();  // what the test before has dropped dies before we count
   for (auto& slot : destructions) slot = 0;
   broken = 0;
   on_wrong_thread = 0;
@@ -55,8 +57,8 @@ struct Counted {
 };
 
 // [finalizer.exactly-once] [finalizer.own-thread]
-TEST_CASE_TEMPLATE("destructor: exactly once each, with the contents intact, on another thread", T, Counted<1>,
-                   Counted<100>, Counted<2000>, Counted<40000>) {
+TEST_CASE_TEMPLATE("destructor: exactly once each, with the contents intact, on another thread", T,
+                   Counted<1>, Counted<100>, Counted<2000>, Counted<40000>) {
   reset();
   const std::size_t count = scaled(std::min<std::size_t>(kSlots, 100'000'000 / sizeof(T)));
   on_fresh_thread([&] {
@@ -106,7 +108,8 @@ TEST_CASE("destructor: of every element of an array, once") {
   reset();
   Elements::next = 0;
   on_fresh_thread([] {
-    for (std::size_t count : {1u, 2u, 3u, 100u, 1000u, 5000u}) gc::keep_alive(gc::make_array<Elements>(count));
+    for (std::size_t count : {1u, 2u, 3u, 100u, 1000u, 5000u})
+      gc::keep_alive(gc::make_array<Elements>(count));
   });
   for (int i = 0; i < 2; ++i) collect_all();
   const Tally result = tally(6106);

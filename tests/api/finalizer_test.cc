@@ -1,4 +1,5 @@
-// gc::set_finalizer: once, in order, on its own thread, with the object alive; resurrection; cycles.
+// gc::set_finalizer: once, in order, on its own thread, with the object alive; resurrection;
+// cycles.
 #include "tests/support.hpp"
 
 #include <algorithm>
@@ -285,7 +286,8 @@ TEST_CASE("finalizer: set on what is no object is refused") {
   CHECK_THROWS_AS(gc::set_finalizer(&local, [](int*) {}), std::invalid_argument);
   int* const array = gc::make_array<int>(100);
   CHECK_THROWS_AS(gc::set_finalizer(array + 1, [](int*) {}), std::invalid_argument);
-  CHECK_THROWS_AS(gc::set_finalizer(static_cast<int*>(nullptr), [](int*) {}), std::invalid_argument);
+  CHECK_THROWS_AS(gc::set_finalizer(static_cast<int*>(nullptr), [](int*) {}),
+                  std::invalid_argument);
   gc::set_finalizer(array, [](int*) {});
   gc::clear_finalizer(array);
 }

@@ -11,10 +11,11 @@ namespace tricolor::tests {
 namespace {
 
 // Sizes around what the allocator treats differently: cells, pages, spans, small and large.
-constexpr std::size_t kSizes[] = {0,     1,     7,     8,     9,     15,    16,     17,     24,     31,     32,
-                                  120,   121,   127,   128,   129,   247,   248,    249,    1000,   1024,   4088,
-                                  4096,  8184,  8192,  8193,  16384, 28672, 32752,  32759,  32760,  32761,  32768,
-                                  32769, 40960, 65528, 65536, 65537, 99999, 262144, 1048576, 3000001};
+constexpr std::size_t kSizes[] = {0,     1,     7,     8,      9,       15,     16,    17,    24,
+                                  31,    32,    120,   121,    127,     128,    129,   247,   248,
+                                  249,   1000,  1024,  4088,   4096,    8184,   8192,  8193,  16384,
+                                  28672, 32752, 32759, 32760,  32761,   32768,  32769, 40960, 65528,
+                                  65536, 65537, 99999, 262144, 1048576, 3000001};
 
 TEST_CASE("make_array: size, zeroes and separate memory for every size") {
   struct Made {
@@ -38,7 +39,8 @@ TEST_CASE("make_array: size, zeroes and separate memory for every size") {
     for (std::size_t k = 0; k < all.size(); ++k) {
       CHECK(gc::array_size(all[k].bytes.get()) == all[k].size);
       for (std::size_t i = 0; i < all[k].size; ++i) {
-        if (all[k].bytes[i] != k % 251 + 1) FAIL("byte " << i << " of " << all[k].size << " has changed");
+        if (all[k].bytes[i] != k % 251 + 1)
+          FAIL("byte " << i << " of " << all[k].size << " has changed");
       }
     }
   }
@@ -46,7 +48,8 @@ TEST_CASE("make_array: size, zeroes and separate memory for every size") {
 }
 
 TEST_CASE("make_array: arrays of references of every size, all elements scanned") {
-  for (std::size_t count : {0u, 1u, 2u, 3u, 15u, 16u, 63u, 64u, 500u, 4094u, 4095u, 4096u, 4097u, 10000u, 100001u}) {
+  for (std::size_t count :
+       {0u, 1u, 2u, 3u, 15u, 16u, 63u, 64u, 500u, 4094u, 4095u, 4096u, 4097u, 10000u, 100001u}) {
     gc::root<gc::ptr<Node>> array;
     Census census;
     on_fresh_thread([&] {
@@ -107,11 +110,14 @@ TEST_CASE("make_array: a size that overflows throws and changes nothing") {
   constexpr std::size_t kMax = std::numeric_limits<std::size_t>::max();
   const auto inuse_before = mem_stats().heap_inuse;
   CHECK_THROWS_AS(gc::keep_alive(gc::make_array<std::uint64_t>(kMax)), std::bad_array_new_length);
-  CHECK_THROWS_AS(gc::keep_alive(gc::make_array<std::uint64_t>(kMax / 8 + 1)), std::bad_array_new_length);
-  CHECK_THROWS_AS(gc::keep_alive(gc::make_array<Node>(kMax / sizeof(Node) + 1)), std::bad_array_new_length);
+  CHECK_THROWS_AS(gc::keep_alive(gc::make_array<std::uint64_t>(kMax / 8 + 1)),
+                  std::bad_array_new_length);
+  CHECK_THROWS_AS(gc::keep_alive(gc::make_array<Node>(kMax / sizeof(Node) + 1)),
+                  std::bad_array_new_length);
   CHECK_THROWS_AS(gc::keep_alive(gc::make_array<char>(kMax)), std::bad_alloc);
   CHECK_THROWS_AS(gc::keep_alive(gc::make_array<char>(kMax - 8)), std::bad_alloc);
-  CHECK_THROWS_AS(gc::keep_alive(gc::make_array<std::string>(kMax / sizeof(std::string))), std::bad_alloc);
+  CHECK_THROWS_AS(gc::keep_alive(gc::make_array<std::string>(kMax / sizeof(std::string))),
+                  std::bad_alloc);
   CHECK_THROWS_AS(gc::keep_alive(gc::make_array<char>(kMax / 2)), std::bad_alloc);
   CHECK(mem_stats().heap_inuse < inuse_before + (64u << 20));
   shake(1);
@@ -171,7 +177,8 @@ TEST_CASE("make_array: a pointer one past the end keeps the array") {
     });
     shake(1);
     CHECK(census.alive() == 1);
-    for (std::size_t i = 1; i <= size; ++i) REQUIRE(end.get()[-static_cast<std::ptrdiff_t>(i)] == 'x');
+    for (std::size_t i = 1; i <= size; ++i)
+      REQUIRE(end.get()[-static_cast<std::ptrdiff_t>(i)] == 'x');
   }
 }
 

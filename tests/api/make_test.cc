@@ -25,7 +25,9 @@ struct MoveOnly {
 template <std::size_t N>
 struct Untouched {
   Untouched() noexcept {}  // NOLINT: leaves its members alone
-  bool zero() const { return std::all_of(bytes.begin(), bytes.end(), [](unsigned char c) { return c == 0; }); }
+  bool zero() const {
+    return std::all_of(bytes.begin(), bytes.end(), [](unsigned char c) { return c == 0; });
+  }
   std::array<unsigned char, N> bytes;
 };
 
@@ -76,9 +78,9 @@ TEST_CASE("make: the type decides, the result is a pointer to it") {
   CHECK(gc::make<Node>() != gc::make<Node>());
 }
 
-TEST_CASE_TEMPLATE("make: memory is zero before construction, also when it is reused", T, Untouched<1>,
-                   Untouched<16>, Untouched<40>, Untouched<256>, Untouched<1000>, Untouched<8192>,
-                   Untouched<32768>, Untouched<32769>, Untouched<300000>) {
+TEST_CASE_TEMPLATE("make: memory is zero before construction, also when it is reused", T,
+                   Untouched<1>, Untouched<16>, Untouched<40>, Untouched<256>, Untouched<1000>,
+                   Untouched<8192>, Untouched<32768>, Untouched<32769>, Untouched<300000>) {
   const std::size_t count = scaled(std::max<std::size_t>(64, 2'000'000 / sizeof(T)));
   for (int round = 0; round < 3; ++round) {
     on_fresh_thread([&] {
@@ -92,8 +94,9 @@ TEST_CASE_TEMPLATE("make: memory is zero before construction, also when it is re
   }
 }
 
-TEST_CASE_TEMPLATE("make: over-aligned types", T, Aligned<16>, Aligned<32>, Aligned<64>, Aligned<128>, Aligned<256>,
-                   Aligned<512>, Aligned<1024>, Aligned<2048>, Aligned<4096>, Aligned<8192>) {
+TEST_CASE_TEMPLATE("make: over-aligned types", T, Aligned<16>, Aligned<32>, Aligned<64>,
+                   Aligned<128>, Aligned<256>, Aligned<512>, Aligned<1024>, Aligned<2048>,
+                   Aligned<4096>, Aligned<8192>) {
   std::vector<gc::root<T>> live;
   for (std::uint64_t i = 0; i < 100; ++i) {
     live.emplace_back(gc::make<T>(i));

@@ -161,7 +161,8 @@ TEST_CASE("mem_stats: agrees with a recount of the heap, class by class") {
     for (std::size_t k = 0; k < kSizes.size(); ++k) {
       const unsigned cls = gc::detail::size_class_of(kSizes[k] + sizeof(void*));
       const std::uint64_t live_before = base.by_size[cls].mallocs - base.by_size[cls].frees;
-      const std::uint64_t live = stats.by_size[cls].mallocs - stats.by_size[cls].frees - live_before;
+      const std::uint64_t live =
+          stats.by_size[cls].mallocs - stats.by_size[cls].frees - live_before;
       CAPTURE(kSizes[k]);
       CHECK(stats.by_size[cls].mallocs - base.by_size[cls].mallocs == counts[k].made);
       CHECK(live >= counts[k].live.size());

@@ -59,7 +59,8 @@ TEST_CASE("destroy: weak references are cleared, finalizers dropped, cleanups ru
     Node* const node = gc::make<Node>(1);
     weak = node;
     gc::set_finalizer(node, [&](Node*) { ++finalized; });
-    gc::add_cleanup(node, [&](int by) { cleaned += by; }, 3);
+    gc::add_cleanup(
+        node, [&](int by) { cleaned += by; }, 3);
     gc::destroy(node);
     CHECK(weak.lock() == nullptr);
   });

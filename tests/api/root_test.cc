@@ -161,7 +161,8 @@ TEST_CASE("root: slots are reused without mixing up their objects") {
       live.emplace(next, gc::make<Node>(next));
       ++next;
     } else {
-      live.erase(std::next(live.begin(), static_cast<long>(random.below(std::min<std::size_t>(live.size(), 8)))));
+      live.erase(std::next(live.begin(),
+                           static_cast<long>(random.below(std::min<std::size_t>(live.size(), 8)))));
     }
     if (i % 20000 == 0) runtime::collect();
   }
@@ -215,7 +216,8 @@ TEST_CASE("root: to the inside of an object keeps the whole of it") {
     inside = &outer->right;
   });
   shake();
-  Node* const outer = reinterpret_cast<Node*>(reinterpret_cast<char*>(inside.get()) - offsetof(Node, right));
+  Node* const outer =
+      reinterpret_cast<Node*>(reinterpret_cast<char*>(inside.get()) - offsetof(Node, right));
   CHECK(outer->intact());
   CHECK(outer->left->intact());
   CHECK((*inside)->key == 3);

@@ -22,7 +22,8 @@ TEST_CASE("collect: from many threads at once") {
 }
 
 // [collector.full]
-TEST_CASE("collect: finds everything that was unreachable at the call, though a cycle was running") {
+TEST_CASE(
+    "collect: finds everything that was unreachable at the call, though a cycle was running") {
   CollectingThread collector;
   for (std::size_t i = 0; i < scaled(60); ++i) {
     Census census;
@@ -60,7 +61,8 @@ TEST_CASE("hook: called once at the start of every cycle until it is unregistere
 TEST_CASE("hook: several, unregistered in any order") {
   std::array<std::atomic<int>, 5> calls{};
   std::array<runtime::HookId, 5> ids{};
-  for (std::size_t i = 0; i < 5; ++i) ids[i] = runtime::register_pre_mark_hook([&calls, i] { ++calls[i]; });
+  for (std::size_t i = 0; i < 5; ++i)
+    ids[i] = runtime::register_pre_mark_hook([&calls, i] { ++calls[i]; });
   runtime::collect();
   for (const auto& count : calls) CHECK(count >= 1);
   CHECK(runtime::unregister(ids[2]));
@@ -152,7 +154,9 @@ TEST_CASE("attach_thread: a thread that only receives references is scanned once
   CHECK(census.alive() == 0);
 }
 
-TEST_CASE("attaching: a thread's first store attaches it, also one of null that takes a reference in exchange") {
+TEST_CASE(
+    "attaching: a thread's first store attaches it, also one of null that takes a reference in "
+    "exchange") {
   struct Box {
     gc::atomic<Node> slot;
   };
@@ -197,9 +201,7 @@ TEST_CASE("ThreadScope: nests, and leaves an attached thread attached") {
     }
     // Detached, and attached again by use.
     Node* const node = gc::make<Node>(4);
-    {
-      const runtime::ThreadScope again;
-    }
+    { const runtime::ThreadScope again; }
     runtime::collect();
     churn(1000);
     findings.expect(node->intact(), "a scope detached a thread that it had not attached");
@@ -216,13 +218,12 @@ TEST_CASE("BlockingScope: the references of a blocked thread stay roots; scopes 
     node->left = gc::make<Node>(6);
     {
       const runtime::BlockingScope outer;
-      {
-        const runtime::BlockingScope inner;
-      }
+      { const runtime::BlockingScope inner; }
       sync.arrive_and_wait();
       sync.arrive_and_wait();
     }
-    findings.expect(node->intact() && node->left->intact() && node->left->key == 6, "lost while blocked");
+    findings.expect(node->intact() && node->left->intact() && node->left->key == 6,
+                    "lost while blocked");
     gc::keep_alive(node);
   });
   sync.arrive_and_wait();

@@ -1,4 +1,5 @@
-// Objects of every size around every size class, of all three kinds: no two overlap, none is cut short.
+// Objects of every size around every size class, of all three kinds: no two overlap, none is cut
+// short.
 #include "tests/support.hpp"
 
 #include <cstring>
@@ -171,7 +172,8 @@ TEST_CASE("size classes: neighbours survive when every other object of a class d
     for (const Slot& slot : slots) {
       REQUIRE(gc::array_size(slot.bytes.get()) == slot.size);
       for (std::size_t i = 0; i < slot.size; ++i) {
-        if (slot.bytes[i] != slot.pattern) FAIL("an array of " << slot.size << " bytes was overwritten at " << i);
+        if (slot.bytes[i] != slot.pattern)
+          FAIL("an array of " << slot.size << " bytes was overwritten at " << i);
       }
     }
   }

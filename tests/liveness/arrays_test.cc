@@ -28,7 +28,8 @@ TEST_CASE("arrays: references spread thinly over hundreds of megabytes") {
     for (std::size_t i = 0; i < size; ++i) {
       const Node* const node = array[i];
       const bool expected = i % step == 0 || i == size - 1;
-      if (expected ? node == nullptr || !node->intact() || node->key != i : node != nullptr) ++wrong;
+      if (expected ? node == nullptr || !node->intact() || node->key != i : node != nullptr)
+        ++wrong;
     }
     CHECK(wrong == 0);
     array = nullptr;
@@ -99,8 +100,9 @@ TEST_CASE("arrays: a chain of large arrays, each referred to from the end of the
 
 TEST_CASE("arrays: held by a pointer to any of their pages") {
   constexpr std::size_t kSize = 2'000'000;
-  for (std::size_t offset : {std::size_t{0}, std::size_t{1}, std::size_t{8191}, std::size_t{8192}, std::size_t{65536},
-                             std::size_t{262144}, std::size_t{1'000'001}, kSize - 1, kSize}) {
+  for (std::size_t offset :
+       {std::size_t{0}, std::size_t{1}, std::size_t{8191}, std::size_t{8192}, std::size_t{65536},
+        std::size_t{262144}, std::size_t{1'000'001}, kSize - 1, kSize}) {
     gc::root<unsigned char> inside;
     Census census;
     on_fresh_thread([&] {
@@ -115,7 +117,8 @@ TEST_CASE("arrays: held by a pointer to any of their pages") {
     CHECK(census.alive() == 1);
     on_fresh_thread([&] {
       const unsigned char* const bytes = inside.get() - offset;
-      for (std::size_t i = 0; i < kSize; i += 997) REQUIRE(bytes[i] == static_cast<unsigned char>(i));
+      for (std::size_t i = 0; i < kSize; i += 997)
+        REQUIRE(bytes[i] == static_cast<unsigned char>(i));
       inside = nullptr;
     });
     collect_all();
@@ -138,7 +141,8 @@ TEST_CASE("arrays: written at both ends while it is being marked") {
   gc::root<gc::ptr<Node>> array = gc::make_array<gc::ptr<Node>>(size);
   Random random(announce_seed("array under marking"));
   CollectingThread collector;
-  // One node at a time moves from the end that was marked last to the one that was marked first, and back.
+  // One node at a time moves from the end that was marked last to the one that was marked first,
+  // and back.
   array[0] = gc::make<Node>(7);
   for (std::size_t i = 0; i < scaled(100'000) || collector.cycles() < 2; ++i) {
     const std::size_t from = i % 2 == 0 ? 0 : size - 1;
@@ -157,7 +161,9 @@ TEST_CASE("arrays: a large object's memory is returned and reused") {
   collect_all();
   const auto before = mem_stats();
   for (int i = 0; i < 40; ++i) {
-    on_fresh_thread([&] { gc::keep_alive(gc::make_array<gc::ptr<Node>>(4'000'000 + static_cast<std::size_t>(i))); });
+    on_fresh_thread([&] {
+      gc::keep_alive(gc::make_array<gc::ptr<Node>>(4'000'000 + static_cast<std::size_t>(i)));
+    });
     if (i % 4 == 3) collect_all();
   }
   collect_all();

@@ -1,4 +1,5 @@
-// Roots captured by lambdas, functions, futures and shared state; exceptions with roots in flight; unwinding.
+// Roots captured by lambdas, functions, futures and shared state; exceptions with roots in flight;
+// unwinding.
 #include "tests/support.hpp"
 
 #include <any>
@@ -99,7 +100,8 @@ TEST_CASE("callables: promises, futures, packaged tasks and async") {
   });
   runtime::collect();
   CHECK(computed.get()->key == 1000);
-  std::packaged_task<gc::root<Node>(int)> task([](int key) { return gc::root<Node>(gc::make<Node>(static_cast<std::uint64_t>(key))); });
+  std::packaged_task<gc::root<Node>(int)> task(
+      [](int key) { return gc::root<Node>(gc::make<Node>(static_cast<std::uint64_t>(key))); });
   auto result = task.get_future();
   std::thread(std::move(task), 77).join();
   shake(1);

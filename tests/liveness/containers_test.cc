@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::size_t kCount = 3000;
 
-// Fills a container with roots to nodes of keys 0..kCount-1, shakes, has the contents checked, and drops them.
+// Fills a container with roots to nodes of keys 0..kCount-1, shakes, has the contents checked, and
+// drops them.
 template <class Container, class Fill, class Check>
 void survives_and_goes(Fill&& fill, Check&& check) {
   Container container;
@@ -50,25 +51,30 @@ void check_in_order(const auto& container) {
   CHECK(i == kCount);
 }
 
-TEST_CASE_TEMPLATE("containers: sequences", Container, std::vector<gc::root<Node>>, std::deque<gc::root<Node>>,
-                   std::list<gc::root<Node>>) {
-  survives_and_goes<Container>([](Container& c, std::size_t, gc::root<Node> root) { c.push_back(std::move(root)); },
-                               [](const Container& c) { check_in_order(c); });
+TEST_CASE_TEMPLATE("containers: sequences", Container, std::vector<gc::root<Node>>,
+                   std::deque<gc::root<Node>>, std::list<gc::root<Node>>) {
+  survives_and_goes<Container>(
+      [](Container& c, std::size_t, gc::root<Node> root) { c.push_back(std::move(root)); },
+      [](const Container& c) { check_in_order(c); });
 }
 
 TEST_CASE("containers: forward_list, filled at its front") {
   using List = std::forward_list<gc::root<Node>>;
-  survives_and_goes<List>([](List& c, std::size_t, gc::root<Node> root) { c.push_front(std::move(root)); },
-                          [](List& c) {
-                            c.reverse();
-                            check_in_order(c);
-                          });
+  survives_and_goes<List>(
+      [](List& c, std::size_t, gc::root<Node> root) { c.push_front(std::move(root)); },
+      [](List& c) {
+        c.reverse();
+        check_in_order(c);
+      });
 }
 
-TEST_CASE_TEMPLATE("containers: maps from a key to a root", Container, std::map<std::string, gc::root<Node>>,
+TEST_CASE_TEMPLATE("containers: maps from a key to a root", Container,
+                   std::map<std::string, gc::root<Node>>,
                    std::unordered_map<std::string, gc::root<Node>>) {
   survives_and_goes<Container>(
-      [](Container& c, std::size_t i, gc::root<Node> root) { c.emplace(std::to_string(i), std::move(root)); },
+      [](Container& c, std::size_t i, gc::root<Node> root) {
+        c.emplace(std::to_string(i), std::move(root));
+      },
       [](const Container& c) {
         CHECK(c.size() == kCount);
         for (const auto& [key, root] : c) {
@@ -78,8 +84,9 @@ TEST_CASE_TEMPLATE("containers: maps from a key to a root", Container, std::map<
       });
 }
 
-TEST_CASE_TEMPLATE("containers: roots as keys, ordered and hashed by address", Container, std::set<gc::root<Node>>,
-                   std::map<gc::root<Node>, std::uint64_t>, std::unordered_map<gc::root<Node>, std::uint64_t>) {
+TEST_CASE_TEMPLATE("containers: roots as keys, ordered and hashed by address", Container,
+                   std::set<gc::root<Node>>, std::map<gc::root<Node>, std::uint64_t>,
+                   std::unordered_map<gc::root<Node>, std::uint64_t>) {
   survives_and_goes<Container>(
       [](Container& c, std::size_t i, gc::root<Node> root) {
         if constexpr (requires { typename Container::mapped_type; }) {
@@ -133,8 +140,10 @@ TEST_CASE("containers: algorithms move roots without losing any") {
     runtime::collect();
     churn(3000);
     std::rotate(roots.begin(), roots.begin() + 1234, roots.end());
-    std::sort(roots.begin(), roots.end(), [](const auto& a, const auto& b) { return a->key < b->key; });
-    std::stable_partition(roots.begin(), roots.end(), [](const auto& root) { return root->key % 3 == 0; });
+    std::sort(roots.begin(), roots.end(),
+              [](const auto& a, const auto& b) { return a->key < b->key; });
+    std::stable_partition(roots.begin(), roots.end(),
+                          [](const auto& root) { return root->key % 3 == 0; });
     std::inplace_merge(roots.begin(), roots.begin() + kCount / 3, roots.end(),
                        [](const auto& a, const auto& b) { return a->key < b->key; });
     check_in_order(roots);

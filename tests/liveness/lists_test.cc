@@ -1,4 +1,5 @@
-// Long and deep structures: nothing may recurse over them, nothing in them may get lost, and all of them must go.
+// Long and deep structures: nothing may recurse over them, nothing in them may get lost, and all of
+// them must go.
 #include "tests/support.hpp"
 
 namespace tricolor::tests {
@@ -78,7 +79,8 @@ TEST_CASE("lists: one built at its tail, so that marking always meets the next n
   });
   Census census;
   on_fresh_thread([&] {
-    for (const Link* link = list->next; link != list && census.size() < 10000; link = link->next) census.add(link);
+    for (const Link* link = list->next; link != list && census.size() < 10000; link = link->next)
+      census.add(link);
     list = nullptr;
   });
   collect_all();
@@ -240,7 +242,8 @@ TEST_CASE("lists: a random graph, checked edge by edge") {
   shake();
   on_fresh_thread([&] {
     std::vector<bool> seen(size);
-    std::vector<const Node*> stack;  // the nodes stay reachable from `first` while these copies are in use
+    std::vector<const Node*>
+        stack;  // the nodes stay reachable from `first` while these copies are in use
     stack.push_back(first);
     seen[0] = true;
     while (!stack.empty()) {

@@ -1,4 +1,5 @@
-// References in every place of an object that C++ allows: bases, members, unions, variants, buffers.
+// References in every place of an object that C++ allows: bases, members, unions, variants,
+// buffers.
 #include "tests/support.hpp"
 
 #include <any>
@@ -13,8 +14,9 @@
 namespace tricolor::tests {
 namespace {
 
-// Makes an object of type T from `make`, holds it by a root, shakes the heap and looks with `check`; then drops it
-// and expects that the nodes it held go too. `make` returns the object and adds its nodes to the census.
+// Makes an object of type T from `make`, holds it by a root, shakes the heap and looks with
+// `check`; then drops it and expects that the nodes it held go too. `make` returns the object and
+// adds its nodes to the census.
 template <class T, class Make, class Check>
 void survives_and_goes(Make&& make, Check&& check) {
   constexpr std::size_t kCopies = 40;
@@ -42,7 +44,9 @@ Node* node_for(Census& census, std::uint64_t key) {
   census.add(node);
   return node;
 }
-bool good(const Node* node, std::uint64_t key) { return node != nullptr && node->intact() && node->key == key; }
+bool good(const Node* node, std::uint64_t key) {
+  return node != nullptr && node->intact() && node->key == key;
+}
 
 struct First {
   gc::ptr<Node> in_first;
@@ -121,8 +125,9 @@ TEST_CASE("shapes: an object of which only an inner word is referred to, from an
         return holder;
       },
       [](Holder& holder, std::uint64_t i) {
-        auto* const object = reinterpret_cast<Interior*>(reinterpret_cast<char*>(holder.word.get()) -
-                                                         offsetof(Interior, after) - 49 * sizeof(std::uint64_t));
+        auto* const object =
+            reinterpret_cast<Interior*>(reinterpret_cast<char*>(holder.word.get()) -
+                                        offsetof(Interior, after) - 49 * sizeof(std::uint64_t));
         return good(object->node, i) && *holder.word == mix(i);
       });
 }
@@ -148,9 +153,9 @@ TEST_CASE("shapes: variant, optional, array, pair and tuple members") {
         return object;
       },
       [](Variants& object, std::uint64_t i) {
-        bool all = good(std::get<2>(object.choice), i) && good(*object.maybe, i + 1) && object.pair.first == 'p' &&
-                   good(object.pair.second, i + 5) && good(std::get<1>(object.tuple), i + 6) &&
-                   good(std::get<3>(object.tuple), i + 7);
+        bool all = good(std::get<2>(object.choice), i) && good(*object.maybe, i + 1) &&
+                   object.pair.first == 'p' && good(object.pair.second, i + 5) &&
+                   good(std::get<1>(object.tuple), i + 6) && good(std::get<3>(object.tuple), i + 7);
         for (std::size_t k = 0; k < 3; ++k) all = all && good(object.three[k], i + 2 + k);
         return all;
       });
@@ -205,14 +210,17 @@ TEST_CASE("shapes: a union with a reference in it") {
 
 struct Buffer {
   alignas(8) std::array<std::byte, 96> storage{};
-  gc::ptr<Node>* at(std::size_t i) { return std::launder(reinterpret_cast<gc::ptr<Node>*>(storage.data() + 8 * i)); }
+  gc::ptr<Node>* at(std::size_t i) {
+    return std::launder(reinterpret_cast<gc::ptr<Node>*>(storage.data() + 8 * i));
+  }
 };
 
 TEST_CASE("shapes: references constructed in a buffer of bytes") {
   survives_and_goes<Buffer>(
       [](Census& census, std::uint64_t i) {
         auto* const object = gc::make<Buffer>();
-        for (std::size_t k = 0; k < 12; k += 1) ::new (object->storage.data() + 8 * k) gc::ptr<Node>(node_for(census, i + k));
+        for (std::size_t k = 0; k < 12; k += 1)
+          ::new (object->storage.data() + 8 * k) gc::ptr<Node>(node_for(census, i + k));
         return object;
       },
       [](Buffer& object, std::uint64_t i) {
@@ -232,7 +240,9 @@ TEST_CASE("shapes: references captured by std::function and std::any members") {
   survives_and_goes<Erased>(
       [](Census& census, std::uint64_t i) {
         auto* const object = gc::make<Erased>();
-        object->function = [node = gc::root<Node>(node_for(census, i)), i] { return good(node, i); };
+        object->function = [node = gc::root<Node>(node_for(census, i)), i] {
+          return good(node, i);
+        };
         object->any = gc::root<Node>(node_for(census, i + 1));
         return object;
       },

@@ -1,4 +1,5 @@
-// Raw pointers on stacks: in deep recursion, in locals of every form, on blocked, spinning and signalled threads.
+// Raw pointers on stacks: in deep recursion, in locals of every form, on blocked, spinning and
+// signalled threads.
 #include "tests/support.hpp"
 
 #include <alloca.h>
@@ -81,7 +82,8 @@ TEST_CASE("stack: interior pointers as the only references") {
   gc::ptr<Node>* const field = &gc::make<Node>(3)->right;
   *field = gc::make<Node>(4);
   shake();
-  const Node* const node = reinterpret_cast<Node*>(reinterpret_cast<char*>(inner) - offsetof(Node, seal));
+  const Node* const node =
+      reinterpret_cast<Node*>(reinterpret_cast<char*>(inner) - offsetof(Node, seal));
   for (int i = -57; i < 43; ++i) CHECK(node[i].intact());
   CHECK(last[-9999] == 0);
   CHECK((*field)->key == 4);
@@ -102,7 +104,8 @@ TEST_CASE("stack: a thread that spins without allocating keeps its locals") {
         ++spins;
         if (!node->left->intact()) findings.expect(false, "a spinning thread's node was reclaimed");
       }
-      findings.expect(node->intact() && node->key == t && spins > 0, "a spinning thread's node was reclaimed");
+      findings.expect(node->intact() && node->key == t && spins > 0,
+                      "a spinning thread's node was reclaimed");
     });
   }
   while (ready < 3) std::this_thread::yield();
@@ -113,7 +116,8 @@ TEST_CASE("stack: a thread that spins without allocating keeps its locals") {
 }
 
 TEST_CASE("stack: references that wander between two locals while they are scanned") {
-  // At every moment the node is in one of two places; a scan that reads them one after the other may miss it.
+  // At every moment the node is in one of two places; a scan that reads them one after the other
+  // may miss it.
   std::atomic<bool> stop{false};
   Findings findings;
   std::thread swapper([&] {
@@ -135,8 +139,10 @@ TEST_CASE("stack: references that wander between two locals while they are scann
   CHECK_MESSAGE(findings.count() == 0, findings.first());
 }
 
-TEST_CASE("stack: references popped from an object into locals and pushed back, without allocation") {
-  // The deletion that no barrier records: the only reference moves from the heap to the stack and back.
+TEST_CASE(
+    "stack: references popped from an object into locals and pushed back, without allocation") {
+  // The deletion that no barrier records: the only reference moves from the heap to the stack and
+  // back.
   struct Slots {
     std::array<gc::ptr<Node>, 64> slot;
   };
@@ -153,7 +159,8 @@ TEST_CASE("stack: references popped from an object into locals and pushed back, 
       Node* const second = slots->slot[b];
       slots->slot[b] = first == nullptr ? second : first;
       if (second != nullptr && first != nullptr) slots->slot[a] = second;
-      if (first != nullptr && !first->intact()) findings.expect(false, "a moved node was reclaimed");
+      if (first != nullptr && !first->intact())
+        findings.expect(false, "a moved node was reclaimed");
     }
     for (const auto& node : slots->slot) {
       if (node != nullptr) findings.expect(node->intact(), "a node in a slot was reclaimed");

@@ -28,10 +28,13 @@ TEST_CASE("thread_local: each thread's roots keep their own objects, until the t
       local_weak = local_root.get();
       sync.arrive_and_wait();  // all have built
       sync.arrive_and_wait();  // the main thread has collected
-      findings.expect(local_root->key == t && local_root->intact(), "a thread_local root lost its object");
-      findings.expect(local_weak.lock() == local_root.get(), "a thread_local weak reference was cleared early");
+      findings.expect(local_root->key == t && local_root->intact(),
+                      "a thread_local root lost its object");
+      findings.expect(local_weak.lock() == local_root.get(),
+                      "a thread_local weak reference was cleared early");
       for (std::size_t i = 0; i < kEach; ++i) {
-        findings.expect(local_roots[i]->key == t * kEach + i, "a root in a thread_local vector was lost");
+        findings.expect(local_roots[i]->key == t * kEach + i,
+                        "a root in a thread_local vector was lost");
       }
     });
   }
@@ -87,7 +90,8 @@ TEST_CASE("thread_local: roots given up at the exits of many threads are reused"
     on_threads(6, [&](std::size_t t) {
       for (std::size_t i = 0; i < 30; ++i) local_roots.emplace_back(gc::make<Node>(t * 100 + i));
       for (std::size_t i = 0; i < 30; ++i) {
-        findings.expect(local_roots[i]->intact() && local_roots[i]->key == t * 100 + i, "a root was mixed up");
+        findings.expect(local_roots[i]->intact() && local_roots[i]->key == t * 100 + i,
+                        "a root was mixed up");
       }
     });
   }

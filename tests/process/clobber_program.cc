@@ -1,5 +1,5 @@
-// Reads reclaimed memory on purpose: prints how many of 1000 dropped objects still have their contents. Between
-// them live neighbours keep the spans in use.
+// Reads reclaimed memory on purpose: prints how many of 1000 dropped objects still have their
+// contents. Between them live neighbours keep the spans in use.
 #include <vector>
 
 #include "tests/process/program_support.hpp"

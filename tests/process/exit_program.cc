@@ -1,4 +1,5 @@
-// Ends with roots, weak references and threads still there; the way is chosen by the first argument.
+// Ends with roots, weak references and threads still there; the way is chosen by the first
+// argument.
 //
 //     exit_program return | exit | quick | detached | collecting | finalizers | in-thread
 #include <cstdlib>
@@ -26,13 +27,16 @@ struct AtExit {
 } at_exit;
 
 struct Destructible {
-  ~Destructible() { std::atexit([] {}); }
+  ~Destructible() {
+    std::atexit([] {});
+  }
   std::string text = "destroyed or not, never half";
 };
 
 void fill() {
   early = make_list(100);
-  for (int i = 0; i < 100; ++i) table[std::to_string(i)] = gc::make<Item>(static_cast<std::uint64_t>(i));
+  for (int i = 0; i < 100; ++i)
+    table[std::to_string(i)] = gc::make<Item>(static_cast<std::uint64_t>(i));
   for (int i = 0; i < 100; ++i) local.emplace_back(gc::make<Item>(static_cast<std::uint64_t>(i)));
 }
 

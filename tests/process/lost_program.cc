@@ -41,8 +41,8 @@ int main(int argc, char** argv) {
   } else if (mode == "thread") {
     std::atomic<bool> stop{false};
     std::thread thread;
-    // The maker starts the thread with a raw pointer, which only the new thread's shared state then holds. That
-    // thread waits without ever using the runtime, so its stack is not scanned.
+    // The maker starts the thread with a raw pointer, which only the new thread's shared state then
+    // holds. That thread waits without ever using the runtime, so its stack is not scanned.
     std::thread([&] {
       thread = std::thread(
           [&stop](Item* item) {

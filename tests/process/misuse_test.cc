@@ -9,18 +9,22 @@ namespace {
 // The address that the program printed after a word.
 std::string printed_address(const std::string& out, const std::string& word) {
   std::smatch m;
-  return std::regex_search(out, m, std::regex(word + " (0x[0-9a-f]+)")) ? m[1].str() : "none printed";
+  return std::regex_search(out, m, std::regex(word + " (0x[0-9a-f]+)")) ? m[1].str()
+                                                                        : "none printed";
 }
 
 // An address in the message counts whatever zeros stand in front of it.
 bool names_address(const std::string& text, const std::string& address) {
-  return address.size() > 2 && std::regex_search(text, std::regex("\\b(0x)?0*" + address.substr(2) + "\\b"));
+  return address.size() > 2 &&
+         std::regex_search(text, std::regex("\\b(0x)?0*" + address.substr(2) + "\\b"));
 }
 
-TEST_CASE("process: findlost=1 names the place of a lost reference in malloc memory and in a global") {
+TEST_CASE(
+    "process: findlost=1 names the place of a lost reference in malloc memory and in a global") {
   for (const char* mode : {"malloc", "global"}) {
     CAPTURE(mode);
-    const ProcessResult result = run_program("lost_program", {mode}, {.environment = {{"GODEBUG", "findlost=1"}}});
+    const ProcessResult result =
+        run_program("lost_program", {mode}, {.environment = {{"GODEBUG", "findlost=1"}}});
     CAPTURE(result.err);
     CAPTURE(result.out);
     CHECK(result.exit_code == 0);
@@ -30,13 +34,15 @@ TEST_CASE("process: findlost=1 names the place of a lost reference in malloc mem
 }
 
 TEST_CASE("process: findlost=1 reports a raw reference given to std::thread") {
-  const ProcessResult result = run_program("lost_program", {"thread"}, {.environment = {{"GODEBUG", "findlost=1"}}});
+  const ProcessResult result =
+      run_program("lost_program", {"thread"}, {.environment = {{"GODEBUG", "findlost=1"}}});
   CAPTURE(result.err);
   CHECK(result.err.find("findlost") != std::string::npos);
 }
 
 TEST_CASE("process: findlost=1 is silent about a program that keeps the rules") {
-  const ProcessResult result = run_program("lost_program", {"none"}, {.environment = {{"GODEBUG", "findlost=1"}}});
+  const ProcessResult result =
+      run_program("lost_program", {"none"}, {.environment = {{"GODEBUG", "findlost=1"}}});
   CHECK(result.exit_code == 0);
   CHECK(result.err.empty());
 }
@@ -49,7 +55,9 @@ TEST_CASE("process: without findlost nothing is said") {
 
 #if TRICOLOR_CHECKS
 
-TEST_CASE("process: the checking build names type, offset and object of a raw field that alone leads to an object") {
+TEST_CASE(
+    "process: the checking build names type, offset and object of a raw field that alone leads to "
+    "an object") {
   const ProcessResult result = run_program("misuse_program", {"raw-field"});
   CAPTURE(result.err);
   CAPTURE(result.out);
@@ -59,7 +67,8 @@ TEST_CASE("process: the checking build names type, offset and object of a raw fi
   CHECK(names_address(result.err, printed_address(result.out, "object")));
 }
 
-TEST_CASE("process: the checking build names the address of a gc::ptr in memory that is not collected") {
+TEST_CASE(
+    "process: the checking build names the address of a gc::ptr in memory that is not collected") {
   for (const char* mode : {"ptr-in-heap", "ptr-global"}) {
     CAPTURE(mode);
     const ProcessResult result = run_program("misuse_program", {mode});

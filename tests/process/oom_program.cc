@@ -48,7 +48,8 @@ bool fill_with_arrays() {
   }
   std::printf("%zu arrays\n", arrays.size());
   for (std::size_t i = 0; i < arrays.size(); ++i) {
-    if (arrays[i][0] != static_cast<unsigned char>(i) || arrays[i][(1 << 20) - 1] != arrays[i][0]) return false;
+    if (arrays[i][0] != static_cast<unsigned char>(i) || arrays[i][(1 << 20) - 1] != arrays[i][0])
+      return false;
   }
   return thrown && arrays.size() > 30;
 }

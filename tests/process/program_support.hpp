@@ -1,4 +1,5 @@
-// What the helper programs of the process tests share: a live graph, garbage, and a last word on stdout.
+// What the helper programs of the process tests share: a live graph, garbage, and a last word on
+// stdout.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Settings from the environment: malformed values, debugging modes, a signal that collects, little address space.
+// Settings from the environment: malformed values, debugging modes, a signal that collects, little
+// address space.
 #include <algorithm>
 
 #include "tests/subprocess.hpp"
@@ -32,45 +33,61 @@ TEST_CASE("process: a malformed value gets one line that names it, and the progr
     CAPTURE(malformed.variable);
     CAPTURE(malformed.value);
     const ProcessResult result =
-        run_program("churn_program", {"1000", "1", "1"}, {.environment = {{malformed.variable, malformed.value}}});
+        run_program("churn_program", {"1000", "1", "1"},
+                    {.environment = {{malformed.variable, malformed.value}}});
     CAPTURE(result.err);
     CHECK(result.exit_code == 0);
     CHECK(result.out == "ok\n");
     const auto lines = result.err_lines();
     REQUIRE(lines.size() == 1);
     CHECK(lines[0].find(malformed.variable) != std::string::npos);
-    for (const std::string& word : malformed.mentioned) CHECK(lines[0].find(word) != std::string::npos);
+    for (const std::string& word : malformed.mentioned)
+      CHECK(lines[0].find(word) != std::string::npos);
   }
 }
 
 TEST_CASE("process: several complaints are a line each, and the good settings hold") {
   const ProcessResult result = run_program(
       "churn_program", {"1000", "1", "1"},
-      {.environment = {{"GOGC", "x"}, {"GOMEMLIMIT", "y"}, {"GODEBUG", "gctrace=1,nonsense=2,clobberfree=7"}}});
+      {.environment = {
+           {"GOGC", "x"}, {"GOMEMLIMIT", "y"}, {"GODEBUG", "gctrace=1,nonsense=2,clobberfree=7"}}});
   CHECK(result.exit_code == 0);
   const auto lines = result.err_lines();
-  CHECK(std::count_if(lines.begin(), lines.end(), [](const std::string& l) { return l.rfind("tricolor: ", 0) == 0; }) == 4);
-  CHECK(std::count_if(lines.begin(), lines.end(), [](const std::string& l) { return l.rfind("gc 1 ", 0) == 0; }) == 1);
+  CHECK(std::count_if(lines.begin(), lines.end(),
+                      [](const std::string& l) { return l.rfind("tricolor: ", 0) == 0; }) == 4);
+  CHECK(std::count_if(lines.begin(), lines.end(),
+                      [](const std::string& l) { return l.rfind("gc 1 ", 0) == 0; }) == 1);
 }
 
 TEST_CASE("process: well-formed values are taken without a word") {
   for (const auto& setting : std::vector<std::pair<std::string, std::string>>{
-           {"GOGC", "off"}, {"GOGC", "50"}, {"GOGC", "1000"}, {"GOGC", ""}, {"GOMEMLIMIT", "off"},
-           {"GOMEMLIMIT", "1GiB"}, {"GOMEMLIMIT", "1073741824"}, {"GOMEMLIMIT", "100MiB"}, {"GODEBUG", ""},
-           {"GODEBUG", "gctrace=0,gcpacertrace=0,scavtrace=0,gccheckmark=0,clobberfree=0,gcstress=0,findlost=0"}}) {
+           {"GOGC", "off"},
+           {"GOGC", "50"},
+           {"GOGC", "1000"},
+           {"GOGC", ""},
+           {"GOMEMLIMIT", "off"},
+           {"GOMEMLIMIT", "1GiB"},
+           {"GOMEMLIMIT", "1073741824"},
+           {"GOMEMLIMIT", "100MiB"},
+           {"GODEBUG", ""},
+           {"GODEBUG",
+            "gctrace=0,gcpacertrace=0,scavtrace=0,gccheckmark=0,clobberfree=0,gcstress=0,findlost="
+            "0"}}) {
     CAPTURE(setting.first);
     CAPTURE(setting.second);
-    const ProcessResult result = run_program("churn_program", {"1000", "1", "1"}, {.environment = {setting}});
+    const ProcessResult result =
+        run_program("churn_program", {"1000", "1", "1"}, {.environment = {setting}});
     CHECK(result.exit_code == 0);
     CHECK(result.err.empty());
   }
 }
 
 TEST_CASE("process: each debugging mode runs a program to its right end, silently") {
-  for (const char* mode : {"gccheckmark=1", "clobberfree=1", "gcstress=1000", "gcstress=100", "findlost=1",
-                           "gccheckmark=1,clobberfree=1,gcstress=1000"}) {
+  for (const char* mode : {"gccheckmark=1", "clobberfree=1", "gcstress=1000", "gcstress=100",
+                           "findlost=1", "gccheckmark=1,clobberfree=1,gcstress=1000"}) {
     CAPTURE(mode);
-    const ProcessResult result = run_program("churn_program", {"2000", "1", "5"}, {.environment = {{"GODEBUG", mode}}});
+    const ProcessResult result =
+        run_program("churn_program", {"2000", "1", "5"}, {.environment = {{"GODEBUG", mode}}});
     CAPTURE(result.err);
     CHECK(!result.timed_out);
     CHECK(result.exit_code == 0);
@@ -81,9 +98,9 @@ TEST_CASE("process: each debugging mode runs a program to its right end, silentl
 
 TEST_CASE("process: gcstress=1 collects where nothing else asks for it") {
   const auto cycles = [](const char* stress) {
-    const ProcessResult result =
-        run_program("churn_program", {"2000", "32", "1"},
-                    {.environment = {{"GOGC", "off"}, {"GODEBUG", std::string(stress) + ",gctrace=1"}}});
+    const ProcessResult result = run_program(
+        "churn_program", {"2000", "32", "1"},
+        {.environment = {{"GOGC", "off"}, {"GODEBUG", std::string(stress) + ",gctrace=1"}}});
     CHECK(result.exit_code == 0);
     return result.err_lines().size();
   };
@@ -94,7 +111,8 @@ TEST_CASE("process: gcstress=1 collects where nothing else asks for it") {
 TEST_CASE("process: clobberfree=1 overwrites what was freed") {
   if (kAddressSanitizer) return;  // reading freed memory is what it forbids
   const auto left_over = [](const char* mode) {
-    const ProcessResult result = run_program("clobber_program", {}, {.environment = {{"GODEBUG", mode}}});
+    const ProcessResult result =
+        run_program("clobber_program", {}, {.environment = {{"GODEBUG", mode}}});
     CAPTURE(result.err);
     CHECK(result.exit_code == 0);
     return std::stoul(result.out);
@@ -104,7 +122,8 @@ TEST_CASE("process: clobberfree=1 overwrites what was freed") {
 }
 
 TEST_CASE("process: gcsignal=USR1: the signal causes a collection") {
-  for (const auto& signal : std::vector<std::pair<std::string, int>>{{"USR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}}) {
+  for (const auto& signal :
+       std::vector<std::pair<std::string, int>>{{"USR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}}) {
     CAPTURE(signal.first);
     const ProcessResult result =
         run_program("signal_program", {},
@@ -122,11 +141,12 @@ TEST_CASE("process: gcsignal=USR1: the signal causes a collection") {
 }
 
 TEST_CASE("process: without gcsignal the signal does what it always does") {
-  const ProcessResult result = run_program("signal_program", {}, {.meanwhile = [](pid_t child, int out) {
-                                             char ready[6];
-                                             CHECK(read(out, ready, sizeof ready) == 6);
-                                             kill(child, SIGUSR1);
-                                           }});
+  const ProcessResult result =
+      run_program("signal_program", {}, {.meanwhile = [](pid_t child, int out) {
+                    char ready[6];
+                    CHECK(read(out, ready, sizeof ready) == 6);
+                    kill(child, SIGUSR1);
+                  }});
   CHECK(result.signal == SIGUSR1);
 }
 
@@ -147,7 +167,8 @@ TEST_CASE("process: when address space runs out: bad_alloc, the heap intact, the
   if (kSanitized) return;
   for (const auto& [kind, mebibytes] : std::vector<std::pair<std::string, rlim_t>>{
            {"small", 300}, {"large", 300}, {"large", 1024}}) {
-    const ProcessResult result = run_program("oom_program", {kind}, {.address_space = mebibytes << 20});
+    const ProcessResult result =
+        run_program("oom_program", {kind}, {.address_space = mebibytes << 20});
     INFO(result.out, result.err, "signal ", result.signal);
     CHECK(result.exit_code == 0);
     CHECK(result.out.find("ok\n") != std::string::npos);
@@ -155,7 +176,8 @@ TEST_CASE("process: when address space runs out: bad_alloc, the heap intact, the
 }
 
 TEST_CASE("process: ends cleanly whatever is still alive") {
-  for (const char* way : {"return", "exit", "quick", "detached", "collecting", "finalizers", "in-thread"}) {
+  for (const char* way :
+       {"return", "exit", "quick", "detached", "collecting", "finalizers", "in-thread"}) {
     for (int i = 0; i < 5; ++i) {
       CAPTURE(way);
       const ProcessResult result = run_program("exit_program", {way});

@@ -10,19 +10,23 @@ namespace {
 const std::string kMs = R"((?:0|[1-9][0-9]+|[1-9]\.[0-9]|0\.[1-9][0-9]|0\.0[0-9]{2}))";
 
 // Groups: number, seconds, percent, heap before, after, live, goal, processors, forced.
-const std::regex kGcLine("gc ([0-9]+) @([0-9]+\\.[0-9]{3})s ([0-9]+)%: " + kMs + "\\+" + kMs + "\\+" + kMs +
-                         " ms clock, " + kMs + "\\+" + kMs + "/" + kMs + "/" + kMs + "\\+" + kMs +
-                         " ms cpu, ([0-9]+)->([0-9]+)->([0-9]+) MB, ([0-9]+) MB goal, [0-9]+ MB stacks, "
-                         "[0-9]+ MB globals, ([0-9]+) P( \\(forced\\))?");
+const std::regex kGcLine(
+    "gc ([0-9]+) @([0-9]+\\.[0-9]{3})s ([0-9]+)%: " + kMs + "\\+" + kMs + "\\+" + kMs +
+    " ms clock, " + kMs + "\\+" + kMs + "/" + kMs + "/" + kMs + "\\+" + kMs +
+    " ms cpu, ([0-9]+)->([0-9]+)->([0-9]+) MB, ([0-9]+) MB goal, [0-9]+ MB stacks, "
+    "[0-9]+ MB globals, ([0-9]+) P( \\(forced\\))?");
 const std::regex kDetailLine("gc ([0-9]+) detail:( [a-z_]+=[0-9.]+)+");
 const std::string kFloat = R"((?:[-+][0-9]\.[0-9]{6}e[-+][0-9]{3}|[-+]Inf|NaN))";
 const std::regex kPacerStart("pacer: assist ratio=" + kFloat +
-                             " \\(scan [0-9]+ MB in [0-9]+->[0-9]+ MB\\) workers=[0-9]+\\+" + kFloat);
-const std::regex kPacerEnd("pacer: [0-9]+% CPU \\([0-9]+ exp\\.\\) for [0-9]+\\+[0-9]+\\+[0-9]+ B work "
-                           "\\([0-9]+ B exp\\.\\) in [0-9]+ B -> [0-9]+ B \\(∆goal -?[0-9]+, cons/mark " +
-                           kFloat + "\\)");
-const std::regex kScavenge("scav [0-9]+ KiB work \\(bg\\), [0-9]+ KiB work \\(eager\\), ([0-9]+) KiB total, "
-                           "([0-9]+)% util( \\(forced\\))?");
+                             " \\(scan [0-9]+ MB in [0-9]+->[0-9]+ MB\\) workers=[0-9]+\\+" +
+                             kFloat);
+const std::regex kPacerEnd(
+    "pacer: [0-9]+% CPU \\([0-9]+ exp\\.\\) for [0-9]+\\+[0-9]+\\+[0-9]+ B work "
+    "\\([0-9]+ B exp\\.\\) in [0-9]+ B -> [0-9]+ B \\(∆goal -?[0-9]+, cons/mark " +
+    kFloat + "\\)");
+const std::regex kScavenge(
+    "scav [0-9]+ KiB work \\(bg\\), [0-9]+ KiB work \\(eager\\), ([0-9]+) KiB total, "
+    "([0-9]+)% util( \\(forced\\))?");
 
 struct GcLine {
   long number, percent, before, after, live, goal, processors;
@@ -35,8 +39,9 @@ std::vector<GcLine> gc_lines(const std::vector<std::string>& lines) {
   for (const std::string& line : lines) {
     std::smatch m;
     if (!std::regex_match(line, m, kGcLine)) continue;
-    result.push_back({std::stol(m[1]), std::stol(m[3]), std::stol(m[4]), std::stol(m[5]), std::stol(m[6]),
-                      std::stol(m[7]), std::stol(m[8]), std::stod(m[2]), m[9].matched});
+    result.push_back({std::stol(m[1]), std::stol(m[3]), std::stol(m[4]), std::stol(m[5]),
+                      std::stol(m[6]), std::stol(m[7]), std::stol(m[8]), std::stod(m[2]),
+                      m[9].matched});
   }
   return result;
 }
@@ -47,8 +52,10 @@ std::size_t count_matching(const std::vector<std::string>& lines, const std::reg
   return count;
 }
 
-ProcessResult churn_with(const Settings& settings, std::vector<std::string> arguments = {"100000", "48", "3"}) {
-  ProcessResult result = run_program("churn_program", std::move(arguments), {.environment = settings});
+ProcessResult churn_with(const Settings& settings,
+                         std::vector<std::string> arguments = {"100000", "48", "3"}) {
+  ProcessResult result =
+      run_program("churn_program", std::move(arguments), {.environment = settings});
   CAPTURE(result.err);
   CHECK(!result.timed_out);
   CHECK(result.exit_code == 0);
@@ -100,7 +107,8 @@ TEST_CASE("process: gctrace=2 adds a line of detail to each") {
   CHECK(lines.size() == 2 * cycles);
   for (const char* key : {"max_handshake_us=", "stalls=", "assists=", "objects_scanned="}) {
     for (const std::string& line : lines) {
-      if (line.find(" detail: ") != std::string::npos) CHECK_MESSAGE(line.find(key) != std::string::npos, line);
+      if (line.find(" detail: ") != std::string::npos)
+        CHECK_MESSAGE(line.find(key) != std::string::npos, line);
     }
   }
 }
@@ -119,7 +127,8 @@ TEST_CASE("process: gcpacertrace=1 prints two lines per cycle") {
 }
 
 TEST_CASE("process: scavtrace=1 reports what goes back to the system") {
-  const ProcessResult result = run_program("release_program", {}, {.environment = {{"GODEBUG", "scavtrace=1"}}});
+  const ProcessResult result =
+      run_program("release_program", {}, {.environment = {{"GODEBUG", "scavtrace=1"}}});
   CAPTURE(result.err);
   CHECK(result.exit_code == 0);
   std::size_t forced = 0;
@@ -137,8 +146,9 @@ TEST_CASE("process: scavtrace=1 reports what goes back to the system") {
 }
 
 TEST_CASE("process: lines of a program with many threads are never torn") {
-  const ProcessResult result = run_program("churn_program", {"1000", "96", "200"},
-                                           {.environment = {{"GCTRACE", "1"}, {"GODEBUG", "gctrace=2,gcpacertrace=1"}}});
+  const ProcessResult result =
+      run_program("churn_program", {"1000", "96", "200"},
+                  {.environment = {{"GCTRACE", "1"}, {"GODEBUG", "gctrace=2,gcpacertrace=1"}}});
   CHECK(result.exit_code == 0);
   CHECK(gc_lines(result.err_lines()).size() >= 200);
   for (const GcLine& cycle : gc_lines(result.err_lines())) CHECK(cycle.percent <= 100);
@@ -151,7 +161,9 @@ TEST_CASE("process: lines of a program with many threads are never torn") {
 
 TEST_CASE("process: GOGC sets the pace") {
   const auto cycles = [](const char* gogc) {
-    return gc_lines(churn_with({{"GCTRACE", "1"}, {"GOGC", gogc}}, {"50000", "64", "0"}).err_lines()).size();
+    return gc_lines(
+               churn_with({{"GCTRACE", "1"}, {"GOGC", gogc}}, {"50000", "64", "0"}).err_lines())
+        .size();
   };
   const std::size_t often = cycles("20"), seldom = cycles("400");
   CHECK(often > seldom);
@@ -160,7 +172,9 @@ TEST_CASE("process: GOGC sets the pace") {
 
 TEST_CASE("process: GOMEMLIMIT starts cycles with GOGC=off and keeps the heap under it") {
   const auto cycles =
-      gc_lines(churn_with({{"GCTRACE", "1"}, {"GOGC", "off"}, {"GOMEMLIMIT", "64MiB"}}, {"20000", "128", "0"}).err_lines());
+      gc_lines(churn_with({{"GCTRACE", "1"}, {"GOGC", "off"}, {"GOMEMLIMIT", "64MiB"}},
+                          {"20000", "128", "0"})
+                   .err_lines());
   CHECK(cycles.size() >= 2);
   for (const GcLine& cycle : cycles) {
     CHECK(cycle.goal <= 64);

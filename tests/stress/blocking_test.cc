@@ -1,4 +1,5 @@
-// Threads in system calls while cycles run: nobody is woken with an error, no byte is lost, no reference either.
+// Threads in system calls while cycles run: nobody is woken with an error, no byte is lost, no
+// reference either.
 #include "tests/support.hpp"
 
 #include <fcntl.h>
@@ -16,8 +17,8 @@
 namespace tricolor::tests {
 namespace {
 
-// Raised by SIGURG as the runtime uses it, these calls restart; an EINTR would reach every program that is linked
-// with the library.
+// Raised by SIGURG as the runtime uses it, these calls restart; an EINTR would reach every program
+// that is linked with the library.
 class Pipe {
  public:
   Pipe() {
@@ -48,7 +49,8 @@ void send_sequence(int in, std::size_t total, std::uint64_t seed, Findings& find
   std::vector<unsigned char> piece;
   for (std::size_t sent = 0; sent < total;) {
     piece.resize(std::min(total - sent, 1 + random.below(random.one_in(10) ? 100'000 : 3000)));
-    for (std::size_t i = 0; i < piece.size(); ++i) piece[i] = static_cast<unsigned char>(mix(sent + i));
+    for (std::size_t i = 0; i < piece.size(); ++i)
+      piece[i] = static_cast<unsigned char>(mix(sent + i));
     for (std::size_t done = 0; done < piece.size();) {
       const ssize_t n = write(in, piece.data() + done, piece.size() - done);
       if (n < 0) {
@@ -76,7 +78,8 @@ void receive_sequence(int out, std::size_t total, std::uint64_t seed, Findings& 
     }
     if (n == 0) break;
     for (ssize_t i = 0; i < n; ++i) {
-      if (piece[static_cast<std::size_t>(i)] != static_cast<unsigned char>(mix(received + static_cast<std::size_t>(i)))) {
+      if (piece[static_cast<std::size_t>(i)] !=
+          static_cast<unsigned char>(mix(received + static_cast<std::size_t>(i)))) {
         findings.expect(false, "a byte changed on its way");
         return;
       }
@@ -146,7 +149,8 @@ TEST_CASE("stress blocking: calls that may be restarted are: read, accept, waitp
   });
   start([&] {
     int status = 0;
-    findings.expect(waitpid(child, &status, 0) == child && WIFSIGNALED(status), "waitpid was interrupted");
+    findings.expect(waitpid(child, &status, 0) == child && WIFSIGNALED(status),
+                    "waitpid was interrupted");
   });
   start([&] { findings.expect(sem_wait(&semaphore) == 0, "sem_wait was interrupted"); });
   CHECK(eventually([&] { return waiting == 4; }));
@@ -170,7 +174,9 @@ TEST_CASE("stress blocking: calls that may be restarted are: read, accept, waitp
   CHECK_MESSAGE(findings.count() == 0, findings.first());
 }
 
-TEST_CASE("stress blocking: sleepers, waiters and spinners keep their locals and delay no cycle for ever") {
+TEST_CASE(
+    "stress blocking: sleepers, waiters and spinners keep their locals and delay no cycle for "
+    "ever") {
   Findings findings;
   std::atomic<bool> stop{false};
   std::atomic<int> ready{0};
@@ -184,7 +190,8 @@ TEST_CASE("stress blocking: sleepers, waiters and spinners keep their locals and
       ++ready;
       while (!stop.load()) {
         step();
-        if (!held->intact() || !held->left->intact()) findings.expect(false, "a local was reclaimed");
+        if (!held->intact() || !held->left->intact())
+          findings.expect(false, "a local was reclaimed");
       }
     });
   };
@@ -231,7 +238,8 @@ TEST_CASE("stress blocking: in and out of BlockingScope all the time") {
         const runtime::BlockingScope scope;
         if (i % 500 == 0) std::this_thread::yield();
       }
-      if (!held->intact() || held->key != t + i) findings.expect(false, "lost across a blocking scope");
+      if (!held->intact() || held->key != t + i)
+        findings.expect(false, "lost across a blocking scope");
       Node* const next = gc::make<Node>(t + i + 1);
       held = next;
     }
@@ -241,7 +249,8 @@ TEST_CASE("stress blocking: in and out of BlockingScope all the time") {
   CHECK(collector.cycles() > 0);
 }
 
-TEST_CASE("stress blocking: nobody's thread is woken for a cycle when all sleep in a BlockingScope") {
+TEST_CASE(
+    "stress blocking: nobody's thread is woken for a cycle when all sleep in a BlockingScope") {
   // A cycle among sleeping threads ends although none of them can answer: all signals are blocked.
   Findings findings;
   std::atomic<int> ready{0};

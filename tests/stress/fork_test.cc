@@ -1,4 +1,5 @@
-// fork: the child goes on alone, with the whole heap and a collector of its own; the parent does not notice.
+// fork: the child goes on alone, with the whole heap and a collector of its own; the parent does
+// not notice.
 #include <fstream>
 
 #include "tests/subprocess.hpp"
@@ -19,8 +20,8 @@ struct Graph {
     const std::size_t size = gc::array_size(nodes.get());
     for (std::size_t i = 0; i < size; ++i) {
       const Node* const node = nodes[i];
-      if (!node->intact() || node->key != i || node->left->key != mix(i) % (i + 1) || !node->right->intact() ||
-          node->right->key != i + size) {
+      if (!node->intact() || node->key != i || node->left->key != mix(i) % (i + 1) ||
+          !node->right->intact() || node->right->key != i + size) {
         return false;
       }
     }
@@ -90,7 +91,8 @@ TEST_CASE("stress fork: children while mutators, sleepers and cycles are at work
         Node* const node = gc::make<Node>(t + i);
         node->left = i % 100 == 0 ? nullptr : list.get();
         list = node;
-        findings.expect(node->left == nullptr || node->left->intact(), "the parent's heap was damaged");
+        findings.expect(node->left == nullptr || node->left->intact(),
+                        "the parent's heap was damaged");
       }
     });
   }
@@ -159,8 +161,8 @@ TEST_CASE("stress fork: a child that forks again") {
 }
 
 TEST_CASE("stress fork: what the parent's other threads held is still there in the child") {
-  // Their stacks are in the child's memory, but they do not run: nothing may crash on them, and the roots that
-  // they own stay.
+  // Their stacks are in the child's memory, but they do not run: nothing may crash on them, and the
+  // roots that they own stay.
   std::atomic<bool> stop{false};
   std::atomic<bool> ready{false};
   gc::root<Node> owned_by_other;
@@ -195,7 +197,8 @@ TEST_CASE("stress fork: the system refuses a child more memory: bad_alloc, then 
     const rlim_t bytes = writable_bytes() + (32u << 20);
     const rlimit limit{bytes, bytes};
     if (setrlimit(RLIMIT_DATA, &limit) != 0) return 10;
-    debug::set_max_heap(512u << 20);  // where the limit is not kept, the test fails before the machine suffers
+    debug::set_max_heap(
+        512u << 20);  // where the limit is not kept, the test fails before the machine suffers
     for (int round = 0; round < 2; ++round) {
       bool thrown = false, whole = true;
       std::size_t length = 0;
@@ -210,7 +213,8 @@ TEST_CASE("stress fork: the system refuses a child more memory: bad_alloc, then 
         } catch (const std::bad_alloc&) {
           thrown = true;
         }
-        for (const Node* node = list; node != nullptr; node = node->left) whole = whole && node->intact();
+        for (const Node* node = list; node != nullptr; node = node->left)
+          whole = whole && node->intact();
       });
       if (!thrown) return 11;
       if (!whole) return 12;

@@ -1,4 +1,5 @@
-// Mutators that move references between shared and private structures while cycles run back to back.
+// Mutators that move references between shared and private structures while cycles run back to
+// back.
 #include "tests/support.hpp"
 
 #include <unordered_set>
@@ -68,14 +69,15 @@ void mutate(Table& table, Random& random, Findings& findings, std::uint64_t key)
       break;
     }
     case 4: {  // a link becomes a slot
-      if (a != nullptr) slot.store(a->link[i].load(std::memory_order_acquire), std::memory_order_release);
+      if (a != nullptr)
+        slot.store(a->link[i].load(std::memory_order_acquire), std::memory_order_release);
       break;
     }
     case 5: {  // compare-exchange on a link
       if (a == nullptr) break;
       Vertex* expected = a->link[i].load(std::memory_order_acquire);
-      a->link[i].compare_exchange_strong(expected, walk(table, random, findings), std::memory_order_acq_rel,
-                                         std::memory_order_acquire);
+      a->link[i].compare_exchange_strong(expected, walk(table, random, findings),
+                                         std::memory_order_acq_rel, std::memory_order_acquire);
       break;
     }
     case 6: {  // cut
@@ -84,7 +86,8 @@ void mutate(Table& table, Random& random, Findings& findings, std::uint64_t key)
       break;
     }
     default: {  // hold for a while
-      for (int n = 0; n < 20 && a != nullptr; ++n) findings.expect(a->intact(), "a held vertex was damaged");
+      for (int n = 0; n < 20 && a != nullptr; ++n)
+        findings.expect(a->intact(), "a held vertex was damaged");
     }
   }
 }
@@ -157,7 +160,8 @@ TEST_CASE("stress graph: private lists rotated through gc::ptr, each thread its 
     std::vector<bool> seen(kNodes);
     for (const auto& head : lists->head) {
       for (const Node* node = head; node != nullptr; node = node->left) {
-        findings.expect(node->intact() && node->key < kNodes && !seen[node->key], "a list is wrong in the end");
+        findings.expect(node->intact() && node->key < kNodes && !seen[node->key],
+                        "a list is wrong in the end");
         if (node->key < kNodes) seen[node->key] = true;
       }
     }
@@ -184,7 +188,8 @@ TEST_CASE("stress graph: fresh objects take over the references of old ones") {
       top = node;
     }
     for (std::size_t i = 0; i < stress_rounds(40'000); ++i) {
-      // The whole spine anew, from the top; `right` of each node is moved over and cut in the old one.
+      // The whole spine anew, from the top; `right` of each node is moved over and cut in the old
+      // one.
       Node* fresh_top = nullptr;
       Node* last = nullptr;
       for (Node* old = top; old != nullptr; old = old->left) {

@@ -1,10 +1,12 @@
-// Objects that do all they can to hide from marking: their only reference leaves a place that marking has not met
-// yet for one that it has already left. Each way of moving a reference is a case of its own.
+// Objects that do all they can to hide from marking: their only reference leaves a place that
+// marking has not met yet for one that it has already left. Each way of moving a reference is a
+// case of its own.
 //
-// The nodes start in the late table, at the end of a long chain. A mutator takes some out while the chain is being
-// marked, so that nothing but its stack holds them, waits, checks them, and puts them into the early table, which
-// was marked at once; then all the way back. New objects are marked from birth and could not get lost; these are
-// old. Keys tell a node that was reclaimed and reused from the one that was there.
+// The nodes start in the late table, at the end of a long chain. A mutator takes some out while the
+// chain is being marked, so that nothing but its stack holds them, waits, checks them, and puts
+// them into the early table, which was marked at once; then all the way back. New objects are
+// marked from birth and could not get lost; these are old. Keys tell a node that was reclaimed and
+// reused from the one that was there.
 #include <unistd.h>
 
 #include "tests/support.hpp"
@@ -32,8 +34,8 @@ struct Held {
   }
 };
 
-// One mutator's two tables. A pointer to the late one on a stack would bring it forward, so only its disguised
-// address is kept, which the chain makes good for.
+// One mutator's two tables. A pointer to the late one on a stack would bring it forward, so only
+// its disguised address is kept, which the chain makes good for.
 class Hideout {
  public:
   explicit Hideout(std::uint64_t first_key) : early_(gc::make<Table>()) {
@@ -82,8 +84,8 @@ class Hideout {
   for (std::size_t i = 0; i < nodes; ++i) gc::make<Node>(i)->left = nullptr;
 }
 
-// Runs `carry` on what was taken, between taking it and putting it back. Rounds come in blocks of eight takings one
-// way and eight the other, so that both tables are full and empty in turn.
+// Runs `carry` on what was taken, between taking it and putting it back. Rounds come in blocks of
+// eight takings one way and eight the other, so that both tables are full and empty in turn.
 template <class Carry>
 void hide_and_seek(const char* name, std::size_t rounds, Carry&& carry) {
   const std::uint64_t seed = announce_seed(name);
@@ -117,7 +119,8 @@ TEST_CASE("stress hiding: on the stack, over the end of a cycle, the thread allo
 }
 
 TEST_CASE("stress hiding: on the stack, over the end of a cycle, the thread spinning") {
-  hide_and_seek("spinning", stress_rounds(1500), [](Held&, Random& random) { spin(random.below(3'000'000)); });
+  hide_and_seek("spinning", stress_rounds(1500),
+                [](Held&, Random& random) { spin(random.below(3'000'000)); });
 }
 
 TEST_CASE("stress hiding: on the stack of a thread that sleeps, with and without a BlockingScope") {
@@ -176,9 +179,15 @@ TEST_CASE("stress hiding: in a gc::atomic, by store, exchange and compare-exchan
     for (std::size_t i = 0; i < kHeld; ++i) {
       Node* expected = nullptr;
       switch (i % 3) {
-        case 0: mailbox->letter[i].store(held.node[i], std::memory_order_relaxed); break;
-        case 1: mailbox->letter[i].exchange(held.node[i], std::memory_order_relaxed); break;
-        default: mailbox->letter[i].compare_exchange_strong(expected, held.node[i], std::memory_order_relaxed);
+        case 0:
+          mailbox->letter[i].store(held.node[i], std::memory_order_relaxed);
+          break;
+        case 1:
+          mailbox->letter[i].exchange(held.node[i], std::memory_order_relaxed);
+          break;
+        default:
+          mailbox->letter[i].compare_exchange_strong(expected, held.node[i],
+                                                     std::memory_order_relaxed);
       }
     }
     held.node.fill(nullptr);
@@ -224,7 +233,8 @@ TEST_CASE("stress hiding: handed from thread to thread, never at rest") {
     for (std::size_t i = 0; i < stress_rounds(2'000'000); ++i) {
       // Whatever sits on one seat changes places with what this thread holds, which may be nothing.
       mine = ring->seat[random.below(kThreads)].exchange(mine, std::memory_order_acq_rel);
-      if (mine != nullptr && (!mine->intact() || !mine->left->intact() || mine->left->key != ~mine->key)) {
+      if (mine != nullptr &&
+          (!mine->intact() || !mine->left->intact() || mine->left->key != ~mine->key)) {
         findings.expect(false, "a node was lost between two threads");
         return;
       }

@@ -1,4 +1,5 @@
-// Memory stays bounded over many cycles, whatever mix of sizes lives and dies; and every object is its own.
+// Memory stays bounded over many cycles, whatever mix of sizes lives and dies; and every object is
+// its own.
 #include "tests/support.hpp"
 
 #include <cstring>
@@ -62,7 +63,8 @@ TEST_CASE("stress memory: a steady live set under steady churn, the pacer at wor
 
 TEST_CASE("stress memory: four threads whose objects die young") {
   const GcPercent hundred(100);
-  stays_bounded(stress_rounds(24) + 2, [](std::size_t) { on_threads(4, [](std::size_t) { churn(scaled(80'000)); }); });
+  stays_bounded(stress_rounds(24) + 2,
+                [](std::size_t) { on_threads(4, [](std::size_t) { churn(scaled(80'000)); }); });
 }
 
 // [spans.stable] Spans come and go while the sweep looks for them.
@@ -96,7 +98,9 @@ TEST_CASE("stress memory: survivors scattered over every span are filled around"
   });
 }
 
-TEST_CASE("stress memory: objects with finalizers, cleanups, destructors and weak references leave nothing behind") {
+TEST_CASE(
+    "stress memory: objects with finalizers, cleanups, destructors and weak references leave "
+    "nothing behind") {
   struct Destroyed {
     ~Destroyed() { payload.fill(0); }
     std::array<char, 200> payload{};
@@ -106,7 +110,8 @@ TEST_CASE("stress memory: objects with finalizers, cleanups, destructors and wea
     on_fresh_thread([&] {
       for (std::size_t i = 0; i < scaled(4000) + 10; ++i) {
         gc::set_finalizer(gc::make<Node>(i), [&](Node*) { ++events; });
-        gc::add_cleanup(gc::make<Node>(i), [&](int) { ++events; }, 1);
+        gc::add_cleanup(
+            gc::make<Node>(i), [&](int) { ++events; }, 1);
         gc::keep_alive(gc::make<Destroyed>());
         const gc::weak<Node> weak(gc::make<Node>(i));
       }
@@ -117,7 +122,8 @@ TEST_CASE("stress memory: objects with finalizers, cleanups, destructors and wea
 }
 
 // [central.state] [span.state] A span in two hands gives out its cells twice.
-TEST_CASE("stress memory: four threads allocate every size, keep a tenth, and verify it byte by byte") {
+TEST_CASE(
+    "stress memory: four threads allocate every size, keep a tenth, and verify it byte by byte") {
   const std::uint64_t seed = announce_seed("every size");
   Findings findings;
   CollectingThread collector;
@@ -131,14 +137,18 @@ TEST_CASE("stress memory: four threads allocate every size, keep a tenth, and ve
     std::vector<Kept> kept(500);
     const auto check = [&](const Kept& entry) {
       for (std::size_t i = 0; i < entry.size; ++i) {
-        if (entry.bytes[i] != entry.pattern) return findings.expect(false, "an object was overwritten");
+        if (entry.bytes[i] != entry.pattern)
+          return findings.expect(false, "an object was overwritten");
       }
-      if (entry.size > 0) findings.expect(gc::array_size(entry.bytes.get()) == entry.size, "an array's size changed");
+      if (entry.size > 0)
+        findings.expect(gc::array_size(entry.bytes.get()) == entry.size, "an array's size changed");
     };
     for (std::size_t i = 0; i < stress_rounds(500'000); ++i) {
-      const std::size_t size = 1 + random.below(std::size_t{1} << (4 + random.below(random.one_in(50) ? 15 : 8)));
+      const std::size_t size =
+          1 + random.below(std::size_t{1} << (4 + random.below(random.one_in(50) ? 15 : 8)));
       unsigned char* const bytes = gc::make_array<unsigned char>(size);
-      for (std::size_t k = 0; k < size; k += 61) findings.expect(bytes[k] == 0, "fresh memory is not zero");
+      for (std::size_t k = 0; k < size; k += 61)
+        findings.expect(bytes[k] == 0, "fresh memory is not zero");
       const auto pattern = static_cast<unsigned char>(random.below(255) + 1);
       std::memset(bytes, pattern, size);
       if (!random.one_in(10)) continue;

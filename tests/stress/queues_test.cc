@@ -30,12 +30,14 @@ struct Stack {
     Cell* old = head.load(std::memory_order_relaxed);
     do {
       cell->next.store(old, std::memory_order_relaxed);
-    } while (!head.compare_exchange_weak(old, cell, std::memory_order_release, std::memory_order_relaxed));
+    } while (!head.compare_exchange_weak(old, cell, std::memory_order_release,
+                                         std::memory_order_relaxed));
   }
   Item* pop() {
     Cell* old = head.load(std::memory_order_acquire);
-    while (old != nullptr && !head.compare_exchange_weak(old, old->next.load(std::memory_order_relaxed),
-                                                         std::memory_order_acquire, std::memory_order_acquire)) {
+    while (old != nullptr &&
+           !head.compare_exchange_weak(old, old->next.load(std::memory_order_relaxed),
+                                       std::memory_order_acquire, std::memory_order_acquire)) {
     }
     return old == nullptr ? nullptr : old->item.get();
   }
@@ -56,9 +58,12 @@ struct Queue {
       Cell* last = tail.load(std::memory_order_acquire);
       Cell* next = last->next.load(std::memory_order_acquire);
       if (next != nullptr) {
-        tail.compare_exchange_weak(last, next, std::memory_order_release, std::memory_order_relaxed);
-      } else if (last->next.compare_exchange_weak(next, cell, std::memory_order_release, std::memory_order_relaxed)) {
-        tail.compare_exchange_strong(last, cell, std::memory_order_release, std::memory_order_relaxed);
+        tail.compare_exchange_weak(last, next, std::memory_order_release,
+                                   std::memory_order_relaxed);
+      } else if (last->next.compare_exchange_weak(next, cell, std::memory_order_release,
+                                                  std::memory_order_relaxed)) {
+        tail.compare_exchange_strong(last, cell, std::memory_order_release,
+                                     std::memory_order_relaxed);
         return;
       }
     }
@@ -70,10 +75,12 @@ struct Queue {
       Cell* const next = first->next.load(std::memory_order_acquire);
       if (next == nullptr) return nullptr;
       if (first == last) {
-        tail.compare_exchange_weak(last, next, std::memory_order_release, std::memory_order_relaxed);
+        tail.compare_exchange_weak(last, next, std::memory_order_release,
+                                   std::memory_order_relaxed);
         continue;
       }
-      if (head.compare_exchange_weak(first, next, std::memory_order_acq_rel, std::memory_order_relaxed)) {
+      if (head.compare_exchange_weak(first, next, std::memory_order_acq_rel,
+                                     std::memory_order_relaxed)) {
         return next->item;
       }
     }
@@ -90,7 +97,8 @@ void each_value_comes_out_once(std::size_t each) {
   on_threads(kThreads, [&](std::size_t t) {
     const auto take = [&](const Item* item) {
       findings.expect(item->intact(), "an item was damaged");
-      if (item->intact()) findings.expect(seen[item->value].fetch_add(1) == 0, "an item came out twice");
+      if (item->intact())
+        findings.expect(seen[item->value].fetch_add(1) == 0, "an item came out twice");
     };
     std::size_t popped = 0;
     for (std::size_t i = 0; i < each; ++i) {
@@ -110,7 +118,8 @@ void each_value_comes_out_once(std::size_t each) {
     }
   });
   while (const Item* item = structure->pop()) {
-    findings.expect(item->intact() && seen[item->value].fetch_add(1) == 0, "an item came out twice");
+    findings.expect(item->intact() && seen[item->value].fetch_add(1) == 0,
+                    "an item came out twice");
   }
   collector.stop();
   std::size_t missing = 0;
@@ -120,9 +129,13 @@ void each_value_comes_out_once(std::size_t each) {
   CHECK(collector.cycles() > 0);
 }
 
-TEST_CASE("stress queues: a Treiber stack") { each_value_comes_out_once<Stack>(stress_rounds(2'000'000)); }
+TEST_CASE("stress queues: a Treiber stack") {
+  each_value_comes_out_once<Stack>(stress_rounds(2'000'000));
+}
 
-TEST_CASE("stress queues: a Michael-Scott queue") { each_value_comes_out_once<Queue>(stress_rounds(1'500'000)); }
+TEST_CASE("stress queues: a Michael-Scott queue") {
+  each_value_comes_out_once<Queue>(stress_rounds(1'500'000));
+}
 
 // A doubly linked ring, handed on as one root.
 struct Bead {
@@ -180,7 +193,8 @@ TEST_CASE("stress queues: rings shuffled and handed from thread to thread") {
   constexpr std::size_t kRings = 12, kBeads = 100;
   const std::uint64_t seed = announce_seed("rings");
   std::mutex mutex;
-  std::deque<std::pair<std::uint64_t, gc::root<Bead>>> waiting;  // the sum of a ring's keys, and the ring
+  std::deque<std::pair<std::uint64_t, gc::root<Bead>>>
+      waiting;  // the sum of a ring's keys, and the ring
   Findings findings;
   for (std::size_t i = 0; i < kRings; ++i) {
     Bead* const ring = make_ring(i * 1000, kBeads);
@@ -198,7 +212,8 @@ TEST_CASE("stress queues: rings shuffled and handed from thread to thread") {
       }
       for (int n = 0; n < 5; ++n) taken.second = shuffle_ring(taken.second, random);
       if (i % 16 == 0) {
-        findings.expect(check_ring(taken.second, kBeads, findings) == taken.first, "a ring has the wrong beads");
+        findings.expect(check_ring(taken.second, kBeads, findings) == taken.first,
+                        "a ring has the wrong beads");
       }
       const std::lock_guard lock(mutex);
       waiting.push_back(std::move(taken));

@@ -1,4 +1,5 @@
-// Signals of the program's own, by the thousand, during cycles: handlers, alternate stacks, blocked signals.
+// Signals of the program's own, by the thousand, during cycles: handlers, alternate stacks, blocked
+// signals.
 #include "tests/support.hpp"
 
 #include <pthread.h>
@@ -58,7 +59,8 @@ void work(std::uint64_t seed, std::size_t rounds, Findings& findings) {
     auto& slot = slots->slot[random.below(128)];
     if (slot != nullptr) {
       findings.expect(slot->intact(), "a node was damaged");
-      if (slot->left != nullptr) findings.expect(slot->left->intact(), "a node behind it was damaged");
+      if (slot->left != nullptr)
+        findings.expect(slot->left->intact(), "a node behind it was damaged");
     }
     Node* const fresh = gc::make<Node>(random.next());
     fresh->left = slots->slot[random.below(128)];
@@ -119,7 +121,9 @@ void linger(int) {
   spin(20'000);
 }
 
-TEST_CASE("stress signals: a thread met in a handler on an alternate stack keeps what its own stack holds") {
+TEST_CASE(
+    "stress signals: a thread met in a handler on an alternate stack keeps what its own stack "
+    "holds") {
   handled = 0;
   Findings findings;
   const Handler on_user(SIGUSR2, &linger, SA_RESTART | SA_ONSTACK);
@@ -135,7 +139,8 @@ TEST_CASE("stress signals: a thread met in a handler on an alternate stack keeps
       held->left = gc::make<Node>(6);
       for (int i = 0; i < 20 && !stop; ++i) {
         pthread_kill(pthread_self(), SIGUSR2);
-        findings.expect(held->intact() && held->left->intact(), "lost during a handler on an alternate stack");
+        findings.expect(held->intact() && held->left->intact(),
+                        "lost during a handler on an alternate stack");
       }
     }
     alternate.ss_flags = SS_DISABLE;

@@ -43,7 +43,9 @@ TEST_CASE("stress threads: short-lived ones leave lists behind that stay whole")
   CHECK(mem_stats().heap_objects + good * 9 / 10 <= before);
 }
 
-TEST_CASE("stress threads: ones that never allocate, that only store, that only lock, that only collect") {
+TEST_CASE(
+    "stress threads: ones that never allocate, that only store, that only lock, that only "
+    "collect") {
   struct Box {
     gc::atomic<Node> a, b;
   };
@@ -56,15 +58,20 @@ TEST_CASE("stress threads: ones that never allocate, that only store, that only 
   for (std::size_t round = 0; round < stress_rounds(1200); ++round) {
     on_threads(6, [&](std::size_t t) {
       switch (t) {
-        case 0: break;
-        case 1: box->b.store(box->a.load()); break;
+        case 0:
+          break;
+        case 1:
+          box->b.store(box->a.load());
+          break;
         case 2: {
           const gc::weak<Node> copy = weak;
           const Node* const locked = copy.lock();
           findings.expect(locked != nullptr && locked->key == 5, "a held object did not lock");
           break;
         }
-        case 3: runtime::collect(); break;
+        case 3:
+          runtime::collect();
+          break;
         case 4: {
           const gc::root<Node> copy = box->a.load();
           findings.expect(copy->intact(), "damaged");
@@ -95,7 +102,8 @@ TEST_CASE("stress threads: attached and detached over and over") {
         Node* const node = gc::make<Node>(key);
         node->left = kept.get();
         if (node->left != nullptr) {
-          findings.expect(node->left->intact() && node->left->key == key - 1, "lost between two scopes");
+          findings.expect(node->left->intact() && node->left->key == key - 1,
+                          "lost between two scopes");
           node->left = nullptr;
         }
         kept = node;
@@ -123,7 +131,8 @@ TEST_CASE("stress threads: hundreds alive at once, most of them asleep") {
       std::unique_lock lock(mutex);
       wake.wait(lock, [&] { return open; });
       lock.unlock();
-      findings.expect(node->intact() && node->left->intact() && node->left->key == t + 1, "lost in its sleep");
+      findings.expect(node->intact() && node->left->intact() && node->left->key == t + 1,
+                      "lost in its sleep");
     });
   }
   CHECK(eventually([&] { return ready == count; }));

@@ -1,4 +1,5 @@
-// Binary trees: built, rebuilt, rotated and dropped on several threads, with the pacer choosing the cycles.
+// Binary trees: built, rebuilt, rotated and dropped on several threads, with the pacer choosing the
+// cycles.
 #include "tests/support.hpp"
 
 namespace tricolor::tests {
@@ -27,7 +28,8 @@ void fill_tree(Node* node, int depth) {
 std::size_t check_tree(const Node* node, std::uint64_t key, Findings& findings) {
   findings.expect(node->intact() && node->key == key, "a tree node was damaged");
   if (node->left == nullptr) return 1;
-  return 1 + check_tree(node->left, 2 * key, findings) + check_tree(node->right, 2 * key + 1, findings);
+  return 1 + check_tree(node->left, 2 * key, findings) +
+         check_tree(node->right, 2 * key + 1, findings);
 }
 
 TEST_CASE("stress trees: short-lived trees beside a long-lived one, on each thread") {
@@ -40,14 +42,17 @@ TEST_CASE("stress trees: short-lived trees beside a long-lived one, on each thre
       for (int d = 4; d <= depth; d += 2) {
         for (int copies = 0; copies < (1 << (depth - d)); ++copies) {
           const Node* const bottom_up = build_tree(d, 1);
-          findings.expect(check_tree(bottom_up, 1, findings) == (std::size_t{2} << d) - 1, "a tree lost nodes");
+          findings.expect(check_tree(bottom_up, 1, findings) == (std::size_t{2} << d) - 1,
+                          "a tree lost nodes");
           Node* const top_down = gc::make<Node>(1);
           fill_tree(top_down, d);
-          findings.expect(check_tree(top_down, 1, findings) == (std::size_t{2} << d) - 1, "a tree lost nodes");
+          findings.expect(check_tree(top_down, 1, findings) == (std::size_t{2} << d) - 1,
+                          "a tree lost nodes");
         }
       }
     }
-    findings.expect(check_tree(lasting, 1, findings) == (std::size_t{2} << depth) - 1, "the lasting tree lost nodes");
+    findings.expect(check_tree(lasting, 1, findings) == (std::size_t{2} << depth) - 1,
+                    "the lasting tree lost nodes");
   });
   CHECK_MESSAGE(findings.count() == 0, findings.first());
   if (!kSanitized) CHECK(mem_stats().num_gc > before);  // there the trees are too small
@@ -87,7 +92,8 @@ TEST_CASE("stress trees: subtrees swapped and rebuilt in place, cycles back to b
         }
       }
     }
-    findings.expect(check_tree(tree, 1, findings) == (std::size_t{2} << depth) - 1, "the tree lost nodes");
+    findings.expect(check_tree(tree, 1, findings) == (std::size_t{2} << depth) - 1,
+                    "the tree lost nodes");
   });
   collector.stop();
   CHECK_MESSAGE(findings.count() == 0, findings.first());
@@ -181,7 +187,8 @@ TEST_CASE("stress trees: splay trees, whose references turn over at each access"
         Splay* const found = splay(tree, key);
         tree = found;
         findings.expect(found->key == key && found->seal == mix(key), "a splay node was lost");
-        findings.expect(found->payload->intact() && found->payload->key == key, "a payload was damaged");
+        findings.expect(found->payload->intact() && found->payload->key == key,
+                        "a payload was damaged");
       }
     }
   });

@@ -47,7 +47,8 @@ TEST_CASE("stress weak: locks race with dropping; what lock returns is whole and
       }
       locked.fetch_add(1, std::memory_order_relaxed);
       findings.expect(node->intact(), "a locked object was damaged");
-      findings.expect(node->left->intact() && node->left->key == node->key + 1, "what a locked object holds was damaged");
+      findings.expect(node->left->intact() && node->left->key == node->key + 1,
+                      "what a locked object holds was damaged");
       findings.expect(weak.lock() == node, "a second lock of a held object failed");
       if (random.one_in(16)) {
         const std::lock_guard lock(slot.mutex);
@@ -138,7 +139,8 @@ TEST_CASE("stress weak: an interning table finds one object per key or none") {
 
 struct Phoenix {
   static void rise(Node* node) {
-    if (!node->intact() || !node->left->intact() || node->left->key != node->key) damaged.fetch_add(1);
+    if (!node->intact() || !node->left->intact() || node->left->key != node->key)
+      damaged.fetch_add(1);
     risen.fetch_add(1);
     const std::lock_guard lock(mutex);
     nest.emplace_back(node);
@@ -205,7 +207,8 @@ TEST_CASE("stress weak: destroy races with locks and with cycles") {
             gc::weak<Counted> weak(live.back().get());
             Counted* const object = live.back();
             live.pop_back();
-            findings.expect(object->alive == 0x600d, "an object was destroyed while a root held it");
+            findings.expect(object->alive == 0x600d,
+                            "an object was destroyed while a root held it");
             gc::destroy(object);
             findings.expect(weak.lock() == nullptr, "a destroyed object was locked");
           }
@@ -217,7 +220,9 @@ TEST_CASE("stress weak: destroy races with locks and with cycles") {
           }
       }
       if (live.size() > 1000) live.resize(500);
-      if (!live.empty()) findings.expect(live[random.below(live.size())]->alive == 0x600d, "a live object was destroyed");
+      if (!live.empty())
+        findings.expect(live[random.below(live.size())]->alive == 0x600d,
+                        "a live object was destroyed");
     }
   });
   collector.stop();
@@ -225,7 +230,8 @@ TEST_CASE("stress weak: destroy races with locks and with cycles") {
   collect_all();
   CHECK_MESSAGE(findings.count() == 0, findings.first());
   CHECK(balance >= 0);
-  CHECK(balance <= 50);  // stale references on stacks; once per object, or it would be below 0 or far above
+  CHECK(balance <=
+        50);  // stale references on stacks; once per object, or it would be below 0 or far above
 }
 
 }  // namespace
