@@ -89,7 +89,8 @@ bool collect_for_memory(Thread&, unsigned attempt) noexcept {
   g_collector.collect();
   // The memory of objects with a destructor is free only when it has run.
   if (attempt == 1 && !gc::finalizer_thread().on_this_thread())
-    gc::finalizer_thread().wait_until_idle();
+    gc::finalizer_thread().wait_until_idle(
+        1'000'000'000);  // its destructor may need a lock of the caller's
   g_collector.count_stall(os::now_ns() - start);
   return true;
 }

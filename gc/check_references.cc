@@ -149,7 +149,7 @@ class ExactMark {
 };
 
 ExactMark* g_exact = nullptr;  // during the check, for add_stack()
-runtime::Lock g_exact_lock{runtime::LockRank::leaf};
+runtime::Lock g_exact_lock;
 
 void add_stack(Thread& thread, runtime::StackView stack) noexcept {
   const std::lock_guard guard(g_exact_lock);
@@ -202,7 +202,7 @@ void report_raw_references(Thread&) noexcept {
 namespace detail {
 
 void check_reference_slot(const void* slot, const char* type) noexcept {
-  if (Thread::current() == nullptr && g_heap.base() == nullptr) Thread::attached();
+  const runtime::RuntimeScope scope(Thread::attached());
   if (g_heap.contains(slot)) {
     const Cell cell = g_heap.find(slot);
     if (cell && cell.span->kind != Kind::kLeaf) {
@@ -228,6 +228,7 @@ void check_reference_slot(const void* slot, const char* type) noexcept {
 // Before construction: the references of the cell's former object are forgotten, the new one's note
 // themselves.
 void record_type(const void* object, std::size_t, const TypeInfo* type) {
+  const runtime::RuntimeScope scope(Thread::attached());
   const Cell cell = g_heap.find(object);
   const size_t first = word_number(object);
   const size_t end = std::min(first + cell.span->cell_size / sizeof(void*),

@@ -32,7 +32,7 @@ constexpr int64_t kScavengeStep = int64_t{16} << 20;
 }  // namespace
 
 Collector& g_collector = g_the_collector.value;
-CycleState g_cycle;
+constinit CycleState g_cycle;
 
 void Collector::start() {
   start_thread("tc-collector", [this] { main_loop(); });
@@ -68,13 +68,14 @@ void Collector::collect() {
     runtime::fatal(
         "a pre-mark hook waits for a collection: the collector runs hooks and cannot do both");
   }
-  const BlockedWait wait(&thread);
   uint64_t target;
   {
+    const runtime::RuntimeScope scope(thread);
     const std::lock_guard guard(lock_);
     target = begun_ + 1;
     wanted_ = std::max(wanted_, target);
   }
+  const BlockedWait wait(&thread);
   wake_.fetch_add(1, std::memory_order_release);
   futex::wake(&wake_, 1);
   for (;;) {
@@ -102,7 +103,7 @@ bool Collector::wait_for_work() noexcept {
     const bool triggered = triggered_.exchange(false, std::memory_order_acq_rel);
     {
       const std::lock_guard guard(lock_);
-      if (!held_) {
+      if (held_ == 0) {
         const bool forced =
             wanted_ > begun_ || requested_.exchange(false, std::memory_order_acq_rel);
         if (forced || (triggered && (g_pacing.due() || options().gcstress != 0)) ||
@@ -165,11 +166,12 @@ void Collector::add_marked(const ThreadData& data) noexcept {
 void Collector::hold_for_fork() noexcept {
   if (on_this_thread()) runtime::fatal("fork() inside a pre-mark hook");
   const BlockedWait wait(Thread::current());
-  for (;;) {
+  for (bool counted = false;;) {
     const uint32_t seen = done_.load(std::memory_order_acquire);
     {
       const std::lock_guard guard(lock_);
-      held_ = true;
+      if (!counted) ++held_;
+      counted = true;
       if (finished_.load(std::memory_order_acquire) == begun_) return;
     }
     futex::wait(&done_, seen);
@@ -179,7 +181,7 @@ void Collector::hold_for_fork() noexcept {
 void Collector::resume_after_fork(bool child) {
   {
     const std::lock_guard guard(lock_);
-    held_ = false;
+    held_ = child ? 0 : held_ - 1;
   }
   if (child) {
     self_.store(nullptr, std::memory_order_relaxed);

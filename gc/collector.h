@@ -104,7 +104,7 @@ class Collector {
   runtime::Lock lock_{runtime::LockRank::cycle};
   uint64_t begun_ = 0;
   uint64_t wanted_ = 0;  // the last cycle that somebody waits for
-  bool held_ = false;    // fork() is under way
+  uint32_t held_ = 0;    // calls of fork() under way
   // Stored under lock_ (release), waited for (acquire).
   std::atomic<uint64_t> finished_{0};
   std::atomic<bool> requested_{false};

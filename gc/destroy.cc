@@ -93,8 +93,12 @@ void destroy_object(void* object) noexcept {
     if (!specials().empty()) special = specials().take(static_cast<char*>(object));
   }
   run_destructor(static_cast<char*>(object), *cell.span);
-  for (Cleanup& cleanup : special.cleanups)
-    finalizer_thread().queue_cleanup(std::move(cleanup.run));
+  {
+    const RuntimeScope scope(thread);
+    for (Cleanup& cleanup : special.cleanups) {
+      finalizer_thread().queue_cleanup(std::move(cleanup.run));
+    }
+  }
   if (!special.cleanups.empty()) finalizer_thread().start_if_needed();
   const RuntimeScope scope(thread);
   free_object(thread, cell);

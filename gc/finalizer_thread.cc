@@ -57,6 +57,7 @@ void FinalizerThread::queue_cleanup(std::function<void()> run) { push({nullptr, 
 
 void FinalizerThread::start_if_needed() noexcept {
   {
+    const runtime::RuntimeScope scope(Thread::attached());
     const std::lock_guard guard(lock_);
     if (started_ || (entries_.empty() && dead_.empty())) return;
     started_ = true;
@@ -120,11 +121,13 @@ void FinalizerThread::main_loop() noexcept {
   }
 }
 
-void FinalizerThread::wait_until_idle() noexcept {
+void FinalizerThread::wait_until_idle(int64_t timeout_ns) noexcept {
+  const int64_t give_up = timeout_ns < 0 ? INT64_MAX : runtime::os::now_ns() + timeout_ns;
   start_if_needed();
   uint64_t entries;
   uint64_t dead;
   {
+    const runtime::RuntimeScope scope(Thread::attached());
     const std::lock_guard guard(lock_);
     entries = queued_entries_;
     dead = queued_dead_;
@@ -135,6 +138,7 @@ void FinalizerThread::wait_until_idle() noexcept {
         done_dead_.load(std::memory_order_acquire) >= dead) {
       return;
     }
+    if (runtime::os::now_ns() >= give_up) return;
     const runtime::BlockedWait wait(Thread::current());
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     runtime::futex::wait(&wake_, seen, 100'000'000);

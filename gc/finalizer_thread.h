@@ -42,7 +42,7 @@ class FinalizerThread {
   void start_if_needed() noexcept;
 
   // Waits until everything queued so far has run. Not on the finalizer thread itself.
-  void wait_until_idle() noexcept;
+  void wait_until_idle(int64_t timeout_ns = -1) noexcept;
 
   // At process exit: nothing more is begun.
   void stop_beginning() noexcept { stopping_.store(true, std::memory_order_relaxed); }

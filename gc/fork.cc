@@ -32,13 +32,23 @@ void acquire(Lock& lock) noexcept {
 
 void nothing(Thread&, runtime::StackView) noexcept {}
 
+// One fork at a time; not by the ordinary lock(), so that a thread that waits its turn can be
+// asked.
+runtime::Lock g_fork_turn;
+
 void before_fork() {
   Thread* const self = Thread::current();
+  {
+    const runtime::BlockedWait wait(self);
+    g_fork_turn.lock();
+  }
   g_collector.hold_for_fork();
   if (self != nullptr) self->enter();
-  // [handshake.single] No cycle runs, and none begins before resume_after_fork().
-  runtime::g_handshake.stop(
-      nothing);  // every attached thread stands outside the runtime, and holds no lock of ours
+  // Nobody is stopped where he stands: he may be inside malloc, which wants to be whole at a fork
+  // too.
+  runtime::close_runtime();
+  runtime::g_handshake.run(nothing);
+  acquire(g_threads.lock());
   acquire(g_roots.lock());
   acquire(g_pacing.lock());
   acquire(g_collector.history_lock());
@@ -52,13 +62,15 @@ void release_locks() noexcept {
   g_collector.history_lock().unlock();
   g_pacing.lock().unlock();
   g_roots.lock().unlock();
+  g_threads.lock().unlock();
 }
 
 void after_fork_in_parent() {
   release_locks();
-  runtime::g_handshake.resume();
+  runtime::open_runtime();
   if (Thread* const self = Thread::current()) self->leave();
   g_collector.resume_after_fork(false);
+  g_fork_turn.unlock();
 }
 
 void after_fork_in_child() {
@@ -82,10 +94,11 @@ void after_fork_in_child() {
   }
   g_worklist.reset_after_fork();
   finalizer_thread().forget_thread();
-  runtime::g_handshake.resume();
+  runtime::open_runtime();
   if (self != nullptr) self->leave();
   g_workers.start(g_workers.count());
   g_collector.resume_after_fork(true);
+  g_fork_turn.unlock();
 }
 
 }  // namespace

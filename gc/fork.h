@@ -2,9 +2,8 @@
 
 // Fork: the child keeps the heap and the forking thread, and goes on collecting.
 //
-// Before fork() no cycle runs and every attached thread is stopped outside the runtime, so the
-// child finds all structures whole and all locks free. In the child the other threads are forgotten
-// (their stacks are no roots any more), and the library's own threads are started anew.
+// Before fork() no cycle runs, and the runtime is closed: every attached thread has been asked to
+// come out, and none goes in, so the child finds all structures whole and all locks free.
 
 namespace tricolor::gc {
 

@@ -20,7 +20,7 @@ namespace tricolor::gc {
 
 using runtime::Thread;
 
-Pacing g_pacing;
+constinit Pacing g_pacing;
 
 namespace {
 
@@ -44,7 +44,7 @@ void Pacing::init() {
     if (group != runtime::kNoMemoryLimit) limit = group / 10 * 9;
   }
   pacer_ = new Pacer(options().gc_percent, limit, runtime::os::now_ns());
-  limiter_ = CpuLimiter(processors_);
+  limiter_ = new CpuLimiter(processors_);
   const std::lock_guard guard(lock_);
   pacer_->update_goal(overhead_bytes());
   publish_locked();
@@ -84,8 +84,8 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
     return;
   }
   flush(data);
-  data.assist_debt += static_cast<int64_t>(static_cast<double>(bytes) *
-                                           work_per_byte_.load(std::memory_order_relaxed));
+  data.assist_debt += static_cast<int64_t>(
+      std::min(1e15, static_cast<double>(bytes) * work_per_byte_.load(std::memory_order_relaxed)));
   if (data.assist_debt <= 0) return;
   data.assist_debt -= g_workers.take_credit(data.assist_debt);
   if (data.assist_debt > 0 && !limiting_.load(std::memory_order_relaxed)) assist(thread);
@@ -201,8 +201,8 @@ int64_t Pacing::set_memory_limit(int64_t bytes) noexcept {
 
 void Pacing::account_cpu(int64_t collector_ns, int64_t total_ns) noexcept {
   const std::lock_guard guard(lock_);
-  limiter_.add(collector_ns, total_ns);
-  limiting_.store(limiter_.limiting(), std::memory_order_relaxed);
+  limiter_->add(collector_ns, total_ns);
+  limiting_.store(limiter_->limiting(), std::memory_order_relaxed);
 }
 
 }  // namespace tricolor::gc

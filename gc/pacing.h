@@ -64,9 +64,9 @@ class Pacing {
   static int64_t overhead_bytes() noexcept;
 
   runtime::Lock lock_{runtime::LockRank::stats};
-  Pacer* pacer_ = nullptr;  // guarded by lock_
-  CpuLimiter limiter_;      // guarded by lock_
-  double processors_ = 1;   // constant
+  Pacer* pacer_ = nullptr;         // guarded by lock_
+  CpuLimiter* limiter_ = nullptr;  // guarded by lock_
+  double processors_ = 1;          // constant
 
   // All relaxed: amounts that steer; a stale one starts a cycle or an assist a little early or
   // late.

@@ -12,7 +12,7 @@ using detail::RootSlot;
 using runtime::RuntimeScope;
 using runtime::Thread;
 
-RootSlots g_roots;
+constinit RootSlots g_roots;
 
 // [roots.slots]
 void RootSlots::set_link(RootSlot* slot, RootSlot* next) noexcept {

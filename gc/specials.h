@@ -97,8 +97,9 @@ class Specials {
   void note_size(int64_t change) noexcept { records_.fetch_add(change, std::memory_order_relaxed); }
 
   std::array<Shard, kShards> shards_;
-  runtime::Lock gate_lock_{runtime::LockRank::finalize};
-  bool gate_open_ = true;  // guarded by gate_lock_
+  runtime::Lock gate_lock_;  // taken both inside and around the threads' lock, never by two that
+                             // could wait for each other
+  bool gate_open_ = true;    // guarded by gate_lock_
   // Ids of cleanups: the shard in the low bits, so that cancel() need not know the object.
   std::atomic<uint64_t> next_cleanup_{1};
   std::atomic<int64_t> records_{0};  // a hint, relaxed

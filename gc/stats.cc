@@ -44,10 +44,8 @@ void count_large(size_t bytes) noexcept {
 void fill_mem_stats(MemStats& stats) {
   stats = MemStats{};
   Thread& self = Thread::attached();
-  {
-    const runtime::BlockedWait wait(&self);
-    g_threads.lock().lock();
-  }
+  const runtime::RuntimeScope scope(self);
+  runtime::lock_threads(&self);
   for (unsigned i = 0; i < kCacheEntries; ++i) {
     const unsigned cls = i % kClassCount;
     uint64_t handed = g_departed_handed[i];

@@ -13,7 +13,7 @@
 
 namespace tricolor::gc {
 
-Workers g_workers;
+constinit Workers g_workers;
 
 namespace {
 

@@ -11,7 +11,7 @@ namespace tricolor::gc {
 using runtime::futex::wait;
 using runtime::futex::wake;
 
-Worklist g_worklist;
+constinit Worklist g_worklist;
 
 void* Worklist::carve_locked(size_t bytes) noexcept {
   if (chunk_left_ < bytes) {
@@ -73,7 +73,8 @@ void Worklist::put(WorkBlock* block) noexcept {
     available_.fetch_add(1, std::memory_order_relaxed);
   }
   wake_.fetch_add(1, std::memory_order_seq_cst);
-  if (waiting_.load(std::memory_order_seq_cst) != 0) wake(&wake_, 1);
+  // All: a single wake-up could go to one that cannot mark.
+  if (waiting_.load(std::memory_order_seq_cst) != 0) wake(&wake_, INT32_MAX);
 }
 
 void Worklist::put_items(WorkKind kind, const uint64_t* items, size_t count) noexcept {

@@ -10,7 +10,7 @@
 
 namespace tricolor::runtime {
 
-Handshake g_handshake;
+constinit Handshake g_handshake;
 
 namespace {
 
@@ -161,14 +161,26 @@ void Handshake::wait_for_answers(uint32_t seen, bool briefly) noexcept {
   collector_sleeps_.store(false, std::memory_order_relaxed);
 }
 
+// [handshake.single] Whoever waits for its turn counts as blocked: the one whose turn it is asks it too.
+void Handshake::take_turn() noexcept {
+  while (!turn_.try_lock()) {
+    const BlockedWait wait(Thread::current());
+    turn_.lock();
+    turn_.unlock();
+  }
+}
+
 void Handshake::run(Action action) noexcept {
+  take_turn();
   lock_threads(Thread::current());
   stopping_ = false;
   ask_all(action);
   g_threads.lock().unlock();
+  turn_.unlock();
 }
 
 void Handshake::stop(Action action) noexcept {
+  take_turn();
   lock_threads(Thread::current());
   stopping_ = true;
   ask_all(action);
@@ -184,6 +196,7 @@ void Handshake::resume() noexcept {
   futex::wake(&resumed_, INT32_MAX);
   stopping_ = false;
   g_threads.lock().unlock();
+  turn_.unlock();
 }
 
 Handshake::Times Handshake::take_times() noexcept {

@@ -60,11 +60,15 @@ class Handshake {
   void acknowledge(Thread& thread, uint32_t sequence) noexcept;
 
  private:
+  void take_turn() noexcept;
   void ask_all(Action action) noexcept;
   bool answer_for_blocked(Thread& thread) noexcept;
   uint32_t outstanding() noexcept;
   void signal_outstanding() noexcept;
   void wait_for_answers(uint32_t seen, bool briefly) noexcept;
+
+  // Held through run(), and from stop() to resume(). [handshake.single]
+  Lock turn_;
 
   // Written by the collector before it stores a thread's `requested` (release), read by the thread
   // after it has loaded that (acquire).

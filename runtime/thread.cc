@@ -34,7 +34,47 @@ namespace tricolor::runtime {
 using gc::detail::store_word;
 using gc::detail::tls;
 
-Threads g_threads;
+constinit Threads g_threads;
+constinit std::atomic<bool> g_runtime_closed{false};
+
+namespace {
+constinit std::atomic<uint32_t> g_openings{0};  // changes when the runtime opens; slept on
+constinit std::atomic<const Thread*> g_closer{nullptr};
+}  // namespace
+
+void close_runtime() noexcept {
+  g_closer.store(Thread::current(), std::memory_order_relaxed);
+  g_runtime_closed.store(true, std::memory_order_seq_cst);
+}
+
+void open_runtime() noexcept {
+  g_runtime_closed.store(false, std::memory_order_release);
+  g_closer.store(nullptr, std::memory_order_relaxed);
+  g_openings.fetch_add(1, std::memory_order_release);
+  futex::wake(&g_openings, INT32_MAX);
+}
+
+namespace {
+void wait_until_open() noexcept {
+  for (;;) {
+    const uint32_t seen = g_openings.load(std::memory_order_acquire);
+    if (!g_runtime_closed.load(std::memory_order_acquire)) return;
+    futex::wait(&g_openings, seen);
+  }
+}
+}  // namespace
+
+void Thread::wait_outside() noexcept {
+  if (depth_ != 1 || g_closer.load(std::memory_order_relaxed) == this) return;
+  while (g_runtime_closed.load(std::memory_order_acquire)) {
+    store_word(depth_, 0);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (is_asked()) answer_here();
+    wait_until_open();
+    store_word(depth_, 1);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+  }
+}
 
 namespace {
 
@@ -113,6 +153,10 @@ void Thread::answer_here() noexcept {
   while (is_asked()) {
     store_word(depth_, 1);
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (!is_asked()) {  // [handshake.once] a signal came first and has answered
+      store_word(depth_, 0);
+      continue;
+    }
     const uint32_t sequence = requested.load(std::memory_order_acquire);
     arch::Registers registers;
     arch::spill_registers(registers);
@@ -158,8 +202,16 @@ void Thread::leave_blocked() noexcept {
   for (int spins = 0;; ++spins) {
     // [thread.taken]
     ThreadState expected = ThreadState::kBlocked;
-    if (state.compare_exchange_weak(expected, ThreadState::kRunning, std::memory_order_acq_rel))
-      break;
+    if (state.compare_exchange_weak(expected, ThreadState::kRunning, std::memory_order_acq_rel)) {
+      if (depth_ == 0 || !g_runtime_closed.load(std::memory_order_seq_cst) ||
+          g_closer.load(std::memory_order_relaxed) == this) {
+        break;
+      }
+      // [thread.closed] back to where fork() may find us
+      state.store(ThreadState::kBlocked, std::memory_order_release);
+      wait_until_open();
+      continue;
+    }
     if (spins < 100) {
       arch::pause();
     } else {
@@ -171,13 +223,17 @@ void Thread::leave_blocked() noexcept {
 
 // [thread.list]
 void lock_threads(Thread* self) noexcept {
-  if (g_threads.lock().try_lock()) return;
-  if (self == nullptr) {
+  while (!g_threads.lock().try_lock()) {
+    if (self == nullptr) {
+      g_threads.lock().lock();
+      return;
+    }
+    // Not kept across the end of the wait: that may have to wait itself, for a fork that wants the
+    // lock.
+    const BlockedWait wait(self);
     g_threads.lock().lock();
-    return;
+    g_threads.lock().unlock();
   }
-  const BlockedWait wait(self);
-  g_threads.lock().lock();
 }
 
 void Threads::add(Thread& thread) noexcept {

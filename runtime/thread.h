@@ -14,6 +14,7 @@
 // [thread.depth]    depth > 0 while the thread is inside the runtime: a signal does not answer then, because
 //                   structures may be half changed. Whoever brings depth back to 0 looks for a request.
 // [thread.taken]    a thread leaves kBlocked only by its own compare-exchange from kBlocked: never while taken.
+// [thread.closed]   while the runtime is closed no thread enters it, but for the one that closed it.
 // [thread.list]     threads join and leave the list under g_threads.lock(). A thread that waits for that lock is
 //                   either not in the list or blocked.
 
@@ -45,6 +46,12 @@ struct StackView {
   size_t count;
 };
 
+// Set around fork(): nobody enters the runtime, nor comes back to it from a wait. After a handshake
+// nobody is inside. Stored by the forking thread (release), loaded by all as they enter (acquire).
+extern constinit std::atomic<bool> g_runtime_closed;
+void close_runtime() noexcept;
+void open_runtime() noexcept;
+
 class Thread {
  public:
   static Thread* current() noexcept { return gc::detail::tls.thread; }
@@ -61,6 +68,7 @@ class Thread {
   void enter() noexcept {
     gc::detail::store_word(depth_, depth_ + 1);
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (__builtin_expect(g_runtime_closed.load(std::memory_order_acquire), 0)) wait_outside();
   }
   void leave() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -74,6 +82,9 @@ class Thread {
   bool is_asked() const noexcept {
     return requested.load(std::memory_order_acquire) != answered.load(std::memory_order_relaxed);
   }
+
+  // [thread.closed] The outermost section waits, outside the runtime, until it is open again.
+  void wait_outside() noexcept __attribute__((noinline));
 
   // Answers all requests now. The calling thread, depth 0 or in its signal handler.
   void answer_here() noexcept __attribute__((noinline));

@@ -22,7 +22,7 @@ class atomic {
   atomic() noexcept : target_(nullptr) { check(); }
   atomic(T* target) noexcept : target_(target) {
     check();
-    detail::shade(target);
+    published(target);
   }
   atomic(const atomic&) = delete;
   atomic& operator=(const atomic&) = delete;

@@ -12,7 +12,7 @@ namespace tricolor::runtime {
 
 using gc::detail::kClassCount;
 
-Central g_central;
+constinit Central g_central;
 
 uint32_t live_cells_locked(const Span& span) noexcept {
   const uint64_t* const alloc = g_heap.alloc_words(span);

@@ -46,7 +46,7 @@ bool commit_table(T* table, size_t from, size_t to) noexcept {
 
 }  // namespace
 
-HeapMap g_heap;
+constinit HeapMap g_heap;
 
 bool HeapMap::init() noexcept {
   for (size_t bytes = largest_range_to_try(); bytes >= kSmallestRange; bytes /= 2) {

@@ -14,7 +14,7 @@ namespace tricolor::runtime {
 using gc::detail::kLargeClass;
 using gc::detail::kSizeClasses;
 
-Spans g_spans;
+constinit Spans g_spans;
 
 bool Spans::init() noexcept { return pages_.init(g_heap.base(), g_heap.reserved_bytes()); }
 
@@ -37,6 +37,13 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
     if (pending == nullptr) {
       pages_.free(run);
       return nullptr;
+    }
+  }
+  if (kind == Kind::kDestructor && !run.zeroed && owner_of_large == nullptr) {
+    // What a cell held in another life must not read as a destructor.
+    char* const memory = g_heap.page_address(run.first);
+    for (uint32_t i = 1; i <= cells; ++i) {
+      std::memset(memory + i * cell_size - sizeof(void*), 0, sizeof(void*));
     }
   }
   {
