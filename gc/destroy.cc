@@ -56,7 +56,11 @@ void free_object(Thread& thread, Cell cell) noexcept {
     runtime::sweep_locked(span);
     if (!g_heap.is_allocated(cell)) return;  // that sweep has freed it
   }
-  if (options().clobberfree) std::memset(g_heap.cell_address(cell), 0xdb, size);
+  if (options().clobberfree) {
+    std::memset(g_heap.cell_address(cell), 0xdb, size - detail::kWord);
+    detail::store_word(detail::hidden_word(g_heap.cell_address(cell), size, 1),
+                       static_cast<void*>(nullptr));  // nothing to destroy
+  }
   if (span.is_large()) {
     if (runtime::g_spans.destroy(span)) g_sweeper.count_freed_large(size);
     return;

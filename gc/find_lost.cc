@@ -9,7 +9,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "gc/roots.h"
+#include "gc/thread_data.h"
 #include "runtime/base/check.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
@@ -50,6 +50,20 @@ bool is_searched(const Mapping& mapping) noexcept {
   return true;
 }
 
+// The library's own words: where the heap begins, and where threads take cells from.
+bool is_runtime_word(uintptr_t place) noexcept {
+  const auto within = [place](const void* object, size_t bytes) {
+    return place - reinterpret_cast<uintptr_t>(object) < bytes;
+  };
+  if (within(&g_heap, sizeof(g_heap)) || within(&runtime::g_spans, sizeof(runtime::g_spans))) {
+    return true;
+  }
+  for (const runtime::Thread* t = runtime::g_threads.first(); t != nullptr; t = t->next) {
+    if (within(t, sizeof(*t)) || within(t->data, sizeof(*t->data))) return true;
+  }
+  return false;
+}
+
 void search(const Mapping& mapping, uintptr_t* chunk, int& reports) noexcept {
   for (uintptr_t at = mapping.lo; at < mapping.hi && reports < kMostReports;
        at += kChunkWords * sizeof(uintptr_t)) {
@@ -64,8 +78,9 @@ void search(const Mapping& mapping, uintptr_t* chunk, int& reports) noexcept {
           reinterpret_cast<const void*>(chunk[i]);  // NOLINT(performance-no-int-to-ptr)
       const Cell cell = g_heap.find_allocated(target);
       if (!cell || g_heap.is_marked(cell)) continue;
-      ++reports;
       const uintptr_t place = at + i * sizeof(uintptr_t);
+      if (is_runtime_word(place)) continue;
+      ++reports;
       runtime::report(
           "findlost: the object at %p (%zu bytes) is about to be reclaimed, but the word at 0x%zx "
           "(%.*s) points to it: "

@@ -139,8 +139,7 @@ bool Marker::drain(int64_t work) noexcept {
     }
     if (!refill()) break;
   }
-  flush();
-  return true;
+  return true;  // still active: what was counted is handed in before the collector may see us done
 }
 
 }  // namespace tricolor::gc

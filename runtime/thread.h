@@ -167,7 +167,7 @@ class Threads {
  public:
   Lock& lock() noexcept { return lock_; }
   Thread* first() const noexcept { return first_; }
-  size_t count() const noexcept { return count_; }
+  size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
 
   // Under lock().
   void add(Thread& thread) noexcept;
@@ -183,7 +183,7 @@ class Threads {
   Lock lock_{LockRank::threads};
   Thread* first_ = nullptr;
   Thread* free_ = nullptr;
-  size_t count_ = 0;
+  std::atomic<size_t> count_{0};  // written under lock_, read relaxed by statistics
 };
 
 extern Threads g_threads;
