@@ -3,9 +3,13 @@
 
 #include <tricolor/atomic.hpp>
 #include <tricolor/debug.hpp>
+#include <tricolor/defer.hpp>
 #include <tricolor/finalizer.hpp>
 #include <tricolor/make.hpp>
+#include <tricolor/pool.hpp>
 #include <tricolor/ptr.hpp>
 #include <tricolor/root.hpp>
 #include <tricolor/runtime.hpp>
+#include <tricolor/sized_pool.hpp>
+#include <tricolor/static_pool.hpp>
 #include <tricolor/weak.hpp>

@@ -1,0 +1,92 @@
+#include "pool/rotation.h"
+
+#include <array>
+
+#include "pool/thread_slot.h"
+
+#include <tricolor/root.hpp>
+#include <tricolor/runtime.hpp>
+
+namespace tricolor::sync::detail {
+
+namespace {
+
+struct alignas(kFalseSharing) Head {
+  // Pushed by compare-exchange (release), taken whole by the hook (acquire): the pair makes `next`
+  // visible. Nothing is popped singly, so there is no ABA.
+  gc::atomic<PoolState> first;
+};
+
+struct Lists {
+  std::array<Head, 16> heads;
+  gc::ptr<PoolState> kept;  // the hook's own: pools that stay on the list
+};
+
+Lists* g_lists = nullptr;  // set once, before the hook is registered
+std::atomic<uint64_t> g_steps{0};
+
+// Puts what has been added in front of what is kept.
+void take_over(Lists& lists) noexcept {
+  for (Head& head : lists.heads) {
+    PoolState* state = head.first.exchange(nullptr, std::memory_order_acquire);
+    while (state != nullptr) {
+      PoolState* const next = state->next;
+      state->next = lists.kept;
+      lists.kept = state;
+      state = next;
+    }
+  }
+}
+
+// Whether the pool, which has nothing to rotate, may go; if not, it has come back.
+bool take_off(PoolState& state) noexcept {
+  // [pool.listed]
+  state.listed.store(false);
+  return state.current.load() == nullptr || state.listed.exchange(true);
+}
+
+}  // namespace
+
+void register_rotation() {
+  static const runtime::HookId id = [] {
+    static auto* const lists = new gc::root<Lists>(gc::make<Lists>());
+    g_lists = lists->get();
+    return runtime::register_pre_mark_hook(rotate_pools);
+  }();
+  static_cast<void>(id);
+}
+
+void list_for_rotation(PoolState& state) noexcept {
+  const uint32_t slot = thread_slot();
+  gc::atomic<PoolState>& first = g_lists->heads[slot % g_lists->heads.size()].first;
+  PoolState* head = first.load(std::memory_order_relaxed);
+  do {
+    state.next = head;
+  } while (!first.compare_exchange_weak(head, &state, std::memory_order_release,
+                                        std::memory_order_relaxed));
+}
+
+void rotate_pools() noexcept {
+  Lists& lists = *g_lists;
+  take_over(lists);
+  uint64_t steps = 0;
+  PoolState* before = nullptr;
+  for (PoolState* state = lists.kept; state != nullptr;) {
+    ++steps;
+    // Once it is off the list somebody else may put it on another.
+    PoolState* const next = state->next;
+    if (rotate(*state) || !take_off(*state)) {
+      before = state;
+    } else if (before == nullptr) {
+      lists.kept = next;
+    } else {
+      before->next = next;
+    }
+    state = next;
+  }
+  g_steps.store(steps, std::memory_order_relaxed);
+}
+
+uint64_t steps_of_last_rotation() noexcept { return g_steps.load(std::memory_order_relaxed); }
+
+}  // namespace tricolor::sync::detail

@@ -1,0 +1,97 @@
+#include <bit>
+#include <deque>
+#include <stdexcept>
+#include <string>
+
+#include "runtime/heap/heap_map.h"
+
+#include <tricolor/make.hpp>
+#include <tricolor/sized_pool.hpp>
+
+namespace tricolor::sync {
+
+namespace {
+
+constexpr std::size_t kLargest = std::size_t{1} << 40;
+
+std::string range(std::size_t smallest, std::size_t largest) {
+  return "from " + std::to_string(smallest) + " to " + std::to_string(largest) + " bytes";
+}
+
+// The elements of the collected array that begins at `data`; 0 if none of leaves does.
+std::size_t array_at(const void* data) noexcept {
+  const runtime::Cell cell = runtime::g_heap.find_allocated(data);
+  if (!cell || runtime::g_heap.cell_address(cell) != data) return 0;
+  if (cell.span->kind != gc::detail::Kind::kLeaf) return 0;
+  return gc::array_size(static_cast<const std::byte*>(data));
+}
+
+}  // namespace
+
+struct SizedPool::Buckets {
+  std::deque<Pool<std::byte>> pools;  // [i]: smallest << i bytes
+};
+
+SizedPool::SizedPool(std::size_t smallest, std::size_t largest) {
+  if (smallest == 0 || smallest > largest || largest > kLargest) {
+    throw std::invalid_argument(
+        "sync::SizedPool: buckets " + range(smallest, largest) +
+        " are asked for; accepted is 1 <= smallest <= largest <= " + std::to_string(kLargest));
+  }
+  smallest_ = std::bit_ceil(smallest);
+  largest_ = std::bit_ceil(largest);
+  buckets_ = std::make_unique<Buckets>();
+  for (std::size_t size = smallest_; size <= largest_; size *= 2) {
+    buckets_->pools.emplace_back([size] { return gc::make_array<std::byte>(size); });
+  }
+}
+
+SizedPool::~SizedPool() = default;
+
+Pool<std::byte>& SizedPool::bucket_of(std::size_t size) const noexcept {
+  return buckets_
+      ->pools[static_cast<std::size_t>(std::countr_zero(size) - std::countr_zero(smallest_))];
+}
+
+std::size_t SizedPool::bucket_size(std::size_t n) const {
+  if (n > largest_) {
+    throw std::length_error("sync::SizedPool: a buffer of " + std::to_string(n) +
+                            " bytes is asked for; the buckets go " + range(smallest_, largest_));
+  }
+  return n <= smallest_ ? smallest_ : std::bit_ceil(n);
+}
+
+SizedPool::Buffer SizedPool::get(std::size_t n) {
+  const std::size_t size = bucket_size(n);
+  return {bucket_of(size).get(), size};
+}
+
+void SizedPool::put(Buffer buffer, CallSite where) {
+  if (buffer.data() == nullptr && buffer.empty()) return;
+  const std::size_t size = buffer.size();
+  if (!std::has_single_bit(size) || size < smallest_ || size > largest_) {
+    throw std::invalid_argument("sync::SizedPool: a buffer of " + std::to_string(size) +
+                                " bytes is put; accepted are powers of two " +
+                                range(smallest_, largest_) + ", whole as get() gave them");
+  }
+  const std::size_t whole = array_at(buffer.data());
+  if (whole != size) {
+    throw std::invalid_argument(
+        "sync::SizedPool: the " + std::to_string(size) + " bytes that are put are not " +
+        (whole == 0 ? "the beginning of a collected buffer"
+                    : "all of their buffer, which has " + std::to_string(whole)));
+  }
+  bucket_of(size).put(buffer.data(), where);
+}
+
+PoolStats SizedPool::stats() const noexcept {
+  PoolStats sum;
+  for (const Pool<std::byte>& pool : buckets_->pools) sum += pool.stats();
+  return sum;
+}
+
+void SizedPool::drain() noexcept {
+  for (Pool<std::byte>& pool : buckets_->pools) pool.drain();
+}
+
+}  // namespace tricolor::sync
