@@ -103,7 +103,7 @@ void Pacing::assist(Thread& thread) noexcept {
   {
     Marker marker;
     bool done = false;
-    // [pacing.slice] and no handshake waits for us longer than a step
+    // A slice, and no handshake waits for us longer than a step
     while (!done && data.assist_debt > 0 && now - start < kAssistSliceNs && !thread.is_asked()) {
       done = marker.drain(kAssistStepWork);
       const MarkCounts counts = marker.take_counts();

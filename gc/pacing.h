@@ -4,7 +4,7 @@
 //
 // [pacing.charge]  a thread counts what it takes for itself and adds it to the heap's figure in steps of
 //                  kChargeStep, at once while a cycle marks.
-// [pacing.slice]   one assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
+// One assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
 // Threads: charge() and assist(): any, in a runtime section; the rest: the collector, or under lock().
 
 #include <atomic>

@@ -108,7 +108,7 @@ Span* Spans::create_large(const Thread& thread, Kind kind, size_t size, bool& ze
 
 bool Spans::destroy(Span& span) noexcept {
   const std::lock_guard returns(returns_lock_);
-  if (!returns_allowed_) return false;  // [spans.returns]
+  if (!returns_allowed_) return false;
   const PageRun run{span.first_page, span.pages, false};
   {
     const std::lock_guard guard(span.lock);

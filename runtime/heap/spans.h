@@ -8,7 +8,7 @@
 // [spans.second-look] a span is published in the generation it was set up in; if that has moved on meanwhile, the
 //                sweep may have missed it, so it is swept by its creator. Both sides are read-modify-writes of the
 //                generation: either the creator sees the move, or the sweep sees the span.
-// [spans.returns]  pages go back only while no cycle runs: another thread may be in the barrier of a store of an
+// Pages go back only while no cycle runs: another thread may be in the barrier of a store of an
 //                object that gc::destroy ends, and would mark what its pages have become.
 // Threads: any, in a runtime section; not in a signal handler.
 

@@ -9,7 +9,7 @@
  * returns the target; on ([specials.gate]): it takes the weak mutex and, while the gate is open, shades the target, and
  * once the gate is closed returns a marked target or null. The collector accepts a round only while it holds the weak
  * mutex, and closes the gate before it lets go of it. Behind the gate it clears a weak reference to an unmarked object,
- * then resurrects an unmarked object with a finalizer: marks it, and hands it to the finalizer thread (either thread here,
+ * then resurrects an unmarked object with a finalizer: marks it, and hands it to the finalizer thread (either thread,
  * at any later time). What that object refers to was traced as a root during marking.
  *
  * LOCK_RELOADS is the other sound form of the weak lock, for a flag test that is inlined into the program: load the

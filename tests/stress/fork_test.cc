@@ -118,6 +118,7 @@ TEST_CASE("stress fork: children while mutators, sleepers and cycles are at work
 }
 
 // [handshake.single]
+// [thread.closed]
 TEST_CASE("stress fork: several threads fork at once") {
   if (kThreadSanitizer) return;
   const Graph graph(1000);
