@@ -270,6 +270,8 @@ Thread* Threads::take_record() {
 }
 
 void Threads::give_record(Thread& thread) noexcept {
+  thread.cache.fill({});  // nothing that findlost could take for a reference
+  thread.saved_words.fill(0);
   thread.next = free_;
   free_ = &thread;
 }
