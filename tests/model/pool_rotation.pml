@@ -1,4 +1,5 @@
-/* Generations of a sync::Pool: threads on their private slots against the hook that rotates, drain(), and the collector.
+/* Generations of a sync::Pool: threads on their private slots against the hook that rotates, drain(), and the
+ * collector.
  *
  * Two threads get and put, each through the entry it remembers (inlined path) or by looking up the current generation
  * (slow path), every load and store a step of its own. The collector runs CYCLES cycles: the hook's steps under the
@@ -171,7 +172,8 @@ proctype Thread(byte me) {
               fi
 #endif
            :: d_step { current != g -> g = 0 }
-           :: d_step { current == g && made == GENERATIONS -> g = 0; begun_at[mine] = 99; in_hand = in_hand & ~SET(mine); mine = 0 }
+           :: d_step { current == g && made == GENERATIONS -> g = 0; begun_at[mine] = 99; in_hand = in_hand &
+             ~SET(mine); mine = 0 }
            fi
         fi;
         if

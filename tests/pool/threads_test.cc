@@ -19,6 +19,7 @@ void use(sync::Pool<Item>& pool, std::uint64_t mark, std::size_t pairs, Findings
   }
 }
 
+// [pool.lock] [slot.handover]
 TEST_CASE("threads: ten of them put and get a million times each with the value intact") {
   sync::Pool<Item> pool([] { return gc::make<Item>(0); });
   Findings findings;
