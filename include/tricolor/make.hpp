@@ -26,7 +26,9 @@ TRICOLOR_API void record_type(const void* object, std::size_t size, const TypeIn
 
 template <class T, class... Args>
 TRICOLOR_ALWAYS_INLINE T* construct(void* cell, Args&&... args) {
-  if constexpr (std::is_constructible_v<T, Args...>) {
+  if constexpr (sizeof...(Args) == 0 && std::is_class_v<T> && std::is_default_constructible_v<T>) {
+    return ::new (cell) T;  // T() would clear the zeroes once more
+  } else if constexpr (std::is_constructible_v<T, Args...>) {
     return ::new (cell) T(std::forward<Args>(args)...);
   } else {
     return ::new (cell) T{std::forward<Args>(args)...};

@@ -98,10 +98,24 @@ inline void*& hidden_word(void* cell, std::size_t cell_size, unsigned from_end) 
 }
 
 // Clears a fresh cell and keeps the compiler from treating the zeroes as dead stores before a
-// constructor.
+// constructor. By 16 bytes up to kInlineZero: left to itself, gcc chooses `rep stos` from 128 bytes
+// on, which costs 15 to 20 ns however few they are.
 template <std::size_t Size>
 TRICOLOR_ALWAYS_INLINE void zero_cell(void* cell) noexcept {
-  __builtin_memset(__builtin_assume_aligned(cell, kGranule), 0, Size);
+  constexpr std::size_t kInlineZero = 256;
+  typedef long long Vector __attribute__((vector_size(16), may_alias));
+  if constexpr (Size <= kInlineZero) {
+    Vector* const words = static_cast<Vector*>(cell);
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < Size / sizeof(Vector); ++i) {
+      words[i] = Vector{};
+      asm("" : "+m"(words[i]));  // one store each: merged, they would be `rep stos` again
+    }
+  } else {
+    std::size_t size = Size;
+    asm("" : "+r"(size));  // of a size that it does not know, the compiler makes a call
+    __builtin_memset(cell, 0, size);
+  }
   asm volatile("" : "+m"(*static_cast<char(*)[Size]>(cell)));
 }
 
