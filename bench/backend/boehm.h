@@ -2,36 +2,122 @@
 
 // Boehm's collector with its defaults; see bench/backend/tricolor.h for what the names mean.
 
+#define GC_THREADS 1
+#define GC_NO_THREAD_REDIRECTS 1
 #include <gc.h>
 
 #include <cstdint>
 #include <new>
+#include <type_traits>
 
 namespace bench::backend {
 
 inline constexpr const char* kName = "boehm";
 inline constexpr bool kCollects = true;
+inline constexpr bool kByHand = false;
 
 template <typename T>
+using Ref = T*;
+template <typename T>
 using Field = T*;
+template <typename T>
+using Link = T*;
 // Static data is scanned; volatile, or the compiler would keep the reference elsewhere or nowhere.
 template <typename T>
 using Global = T* volatile;
+template <typename T>
+using ArrayRef = T*;
+template <typename T>
+using ArrayField = T*;
+template <typename T>
+using GlobalArray = T* volatile;
+
+template <typename T>
+inline T* raw(T* r) {
+  return r;
+}
 
 inline void start() {
   GC_INIT();
+  GC_allow_register_threads();
   GC_set_warn_proc(GC_ignore_warn_proc);
+}
+
+class ThreadScope {
+ public:
+  ThreadScope() {
+    GC_stack_base base{};
+    GC_get_stack_base(&base);
+    GC_register_my_thread(&base);
+  }
+  ~ThreadScope() { GC_unregister_my_thread(); }
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+};
+
+template <typename F>
+inline void blocking(F f) {
+  f();
 }
 
 template <typename T>
 inline T* make() {
-  void* const object = GC_MALLOC(sizeof(T));
-  if (object == nullptr) throw std::bad_alloc();
-  return ::new (object) T();
+  if constexpr (requires { T::kLeaf; }) {
+    void* const object = GC_MALLOC_ATOMIC(sizeof(T));
+    if (object == nullptr) throw std::bad_alloc();
+    return ::new (object) T;
+  } else {
+    void* const object = GC_MALLOC(sizeof(T));
+    if (object == nullptr) throw std::bad_alloc();
+    return ::new (object) T();
+  }
+}
+template <typename T>
+inline T* make_array(std::size_t count) {
+  void* const array =
+      std::is_arithmetic_v<T> ? GC_MALLOC_ATOMIC(count * sizeof(T)) : GC_MALLOC(count * sizeof(T));
+  if (array == nullptr) throw std::bad_alloc();
+  return static_cast<T*>(array);
 }
 
 template <typename T>
-inline void release(T*) {}
+inline void release(const T&) {}
+template <typename T>
+inline void release_array(const T&) {}
+
+template <typename T>
+class Weak {
+ public:
+  void set(T* object) {
+    if (link_ != nullptr) GC_unregister_disappearing_link(&link_);
+    link_ = object;
+    if (GC_general_register_disappearing_link(&link_, object) == GC_NO_MEMORY)
+      throw std::bad_alloc();
+  }
+  // Under the collector's lock: until the reference is on this stack, a collection may clear it.
+  T* lock() const {
+    return static_cast<T*>(GC_call_with_alloc_lock(
+        [](void* link) { return *static_cast<void**>(link); }, const_cast<void**>(&link_)));
+  }
+
+ private:
+  void* link_ = nullptr;
+};
+
+template <typename T, void (*F)(T*)>
+inline T* make_finalized() {
+  T* const object = make<T>();
+  GC_register_finalizer(
+      object, [](void* dead, void*) { F(static_cast<T*>(dead)); }, nullptr, nullptr, nullptr);
+  return object;
+}
+template <auto F, typename T>
+inline void release_finalized(const T&) {}
+inline void finish_finalizers() {
+  GC_gcollect();
+  while (GC_invoke_finalizers() > 0) {
+  }
+}
 
 // Its sweep is lazy and not included.
 inline void collect() { GC_gcollect(); }

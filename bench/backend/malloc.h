@@ -1,34 +1,85 @@
 #pragma once
 
-// malloc and free by hand; see bench/backend/tricolor.h for what the names mean.
+// malloc and free by hand; see bench/backend/tricolor.h for what the names mean. There is no Weak.
 
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <type_traits>
 
 namespace bench::backend {
 
 inline constexpr const char* kName = "malloc";
 inline constexpr bool kCollects = false;
+inline constexpr bool kByHand = true;
 
+template <typename T>
+using Ref = T*;
 template <typename T>
 using Field = T*;
 template <typename T>
+using Link = T*;
+template <typename T>
 using Global = T* volatile;
+template <typename T>
+using ArrayRef = T*;
+template <typename T>
+using ArrayField = T*;
+template <typename T>
+using GlobalArray = T* volatile;
+struct ThreadScope {
+  ThreadScope() {}
+};
+
+template <typename T>
+inline T* raw(T* r) {
+  return r;
+}
 
 inline void start() {}
+
+template <typename F>
+inline void blocking(F f) {
+  f();
+}
 
 template <typename T>
 inline T* make() {
   void* const object = std::malloc(sizeof(T));
   if (object == nullptr) throw std::bad_alloc();
-  return ::new (object) T();
+  if constexpr (requires { T::kLeaf; }) {
+    return ::new (object) T;
+  } else {
+    return ::new (object) T();
+  }
+}
+template <typename T>
+inline T* make_array(std::size_t count) {
+  void* const array =
+      std::is_arithmetic_v<T> ? std::malloc(count * sizeof(T)) : std::calloc(count, sizeof(T));
+  if (array == nullptr) throw std::bad_alloc();
+  return static_cast<T*>(array);
 }
 
 template <typename T>
 inline void release(T* object) {
   std::free(object);
 }
+template <typename T>
+inline void release_array(T* array) {
+  std::free(array);
+}
+
+template <typename T, void (*F)(T*)>
+inline T* make_finalized() {
+  return make<T>();
+}
+template <auto F, typename T>
+inline void release_finalized(T* object) {
+  F(object);
+  std::free(object);
+}
+inline void finish_finalizers() {}
 
 inline void collect() {}
 inline void pause_collections(bool) {}

@@ -10,14 +10,18 @@
 // Arguments: --shape=NAME --objects=N --bytes=32|64 --collections=N --quick.
 
 #include <memory>
-#include <random>
+#include <utility>
 
 #include "bench/process.h"
+#include "bench/programs/program.h"
 #include BENCH_BACKEND
 
 namespace {
 
 namespace backend = bench::backend;
+using bench::programs::mixed;
+using bench::programs::Program;
+using bench::programs::Random;
 
 template <std::size_t Bytes>
 struct Node {
@@ -39,37 +43,48 @@ N* link(N* const* nodes, std::size_t count) {
 
 template <typename N>
 N* build(std::size_t count, const std::string& shape) {
-  std::mt19937_64 random(42);
+  Random random(1);
   // Malloc's memory, which no collector scans: nothing is collected before the graph is whole.
   std::unique_ptr<N*[], decltype(&std::free)> nodes(
       static_cast<N**>(std::calloc(count, sizeof(N*))), &std::free);
-  for (std::size_t i = 0; i < count; ++i) nodes[i] = backend::make<N>();
+  for (std::size_t i = 0; i < count; ++i) {
+    nodes[i] = backend::make<N>();
+    nodes[i]->payload[0] = i;
+  }
+  const auto below = [&](std::size_t n) { return random.below(static_cast<std::uint32_t>(n)); };
   if (shape == "shuffled" || shape == "random") {
-    std::shuffle(nodes.get(), nodes.get() + count, random);
+    for (std::size_t i = count; i-- > 1;) std::swap(nodes[i], nodes[below(i + 1)]);
   } else if (shape == "runs") {
     constexpr std::size_t kRun = 64;
     for (std::size_t i = count / kRun; i-- > 1;) {
-      const std::size_t j = random() % i;
+      const std::size_t j = below(i);
       std::swap_ranges(nodes.get() + i * kRun, nodes.get() + (i + 1) * kRun,
                        nodes.get() + j * kRun);
     }
   } else if (shape != "order") {
-    fmt::print(stderr, "mark-bench: no shape {}: order, shuffled, random or runs\n", shape);
+    fmt::print(stderr, "mark: no shape {}: order, shuffled, random or runs\n", shape);
     std::exit(2);
   }
   N* const root = link(nodes.get(), count);
   if (shape == "random") {
-    for (std::size_t i = 0; i < count; ++i) nodes[i]->other = nodes[random() % count];
+    for (std::size_t i = 0; i < count; ++i) nodes[i]->other = nodes[below(count)];
   }
   return root;
 }
 
+template <typename N>
+std::uint64_t sum(const N* node) {
+  if (node == nullptr) return 0;
+  std::uint64_t sum_of_it = node->payload[0];
+  if (const N* const other = node->other) sum_of_it ^= other->payload[0] << 32;
+  return mixed(mixed(sum_of_it, sum(backend::raw(node->left))), sum(backend::raw(node->right)));
+}
+
 template <std::size_t Bytes>
-void run(const bench::Arguments& arguments) {
-  const bool quick = arguments.has("--quick");
-  const std::string shape = arguments.text("--shape", "random");
-  const std::size_t count = arguments.number("--objects", quick ? 500'000 : 8'000'000);
-  const std::size_t rounds = arguments.number("--collections", quick ? 3 : 5);
+int run(Program& program) {
+  const std::string shape = program.text("--shape", "random");
+  const std::size_t count = program.number("--objects", 8'000'000, 500'000);
+  const std::size_t rounds = program.number("--collections", 5, 3);
   [[maybe_unused]] static backend::Global<Node<Bytes>> graph;
   backend::pause_collections(true);
   graph = build<Node<Bytes>>(count, shape);
@@ -77,6 +92,7 @@ void run(const bench::Arguments& arguments) {
   backend::collect();
   std::vector<double> walls;
   std::vector<double> cpus;
+  program.begin();
   for (std::size_t i = 0; i < rounds; ++i) {
     const double wall = bench::now_s();
     const double cpu = bench::process_cpu_s();
@@ -84,28 +100,26 @@ void run(const bench::Arguments& arguments) {
     cpus.push_back((bench::process_cpu_s() - cpu) * 1e9 / static_cast<double>(count));
     walls.push_back((bench::now_s() - wall) * 1e9 / static_cast<double>(count));
   }
-  bench::Figures figures;
-  figures.add("wall ns/object", bench::median(walls));
-  figures.add("cpu ns/object", bench::median(cpus));
-  figures.add("peak MB", bench::peak_rss_mb());
-  figures.print();
+  program.stop();
+  program.figure("wall ns/object", bench::median(walls));
+  program.figure("cpu ns/object", bench::median(cpus));
+  const int status = program.end(sum(backend::raw(graph)), backend::collections());
   graph = nullptr;
+  return status;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bench::Arguments arguments(argc, argv);
+  Program program(argc, argv);
   backend::start();
-  switch (arguments.number("--bytes", 32)) {
+  switch (program.number("--bytes", 32, 32)) {
     case 32:
-      run<32>(arguments);
-      break;
+      return run<32>(program);
     case 64:
-      run<64>(arguments);
-      break;
+      return run<64>(program);
     default:
-      fmt::print(stderr, "mark-bench: objects have 32 or 64 bytes\n");
+      fmt::print(stderr, "mark: objects have 32 or 64 bytes\n");
       return 2;
   }
 }
