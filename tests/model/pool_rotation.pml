@@ -1,17 +1,18 @@
 /* Generations of a sync::Pool: threads on their private slots against the hook that rotates, drain(), and the
  * collector.
  *
- * Two threads get and put, each through the entry it remembers (inlined path) or by looking up the current generation
- * (slow path), every load and store a step of its own. The collector runs CYCLES cycles: the hook's steps under the
- * pool's lock, then it reads what the pool refers to, then it looks at each thread's registers, then it frees the
- * generations that it found nowhere and that were there when it began. A thread may look up, make and remember
- * generations at any time meanwhile. A third process drains DRAINS times. A generation stands for all its locals:
- * thread t has private slot t in each. What a thread remembers in its entry keeps nothing alive.
+ * THREADS threads, at most two, get and put, each through the entry it remembers (inlined path) or by looking up the
+ * current generation (slow path), every load and store a step of its own. The collector runs CYCLES cycles: the hook's
+ * steps under the pool's lock, then it reads what the pool refers to, then it looks at each thread's registers, then it
+ * frees the generations that it found nowhere and that were there when it began. A thread may look up, make and
+ * remember generations at any time meanwhile. A further process drains DRAINS times. A generation stands for all its
+ * locals: thread t has private slot t in each. What a thread remembers in its entry keeps nothing alive.
  *
  * [model.reachable]  no thread touches a local that was freed. [pool.local-first] [pool.epoch-first]
  * [model.once]       no object is handed out twice. [pool.owner]
  * [model.survives]   an object whose put began before at most one rotation is in the current generation or the victim
  *                    when a rotation has ended, unless it was drained. [pool.current]
+ * [model.drained]    what was put before drain() began is not handed out to a get that begins after it. [pool.lock]
  * [model.on-list]    in the end a pool with a generation is on the hook's list. [pool.listed]
  *
  * What is abstracted: epochs are counted from 1 and never come back, as the real 64-bit ones; a generation's number is
@@ -22,8 +23,12 @@
  * Bad variants: BAD_CHECK_FIRST compares the epochs before it loads the local; BAD_CURRENT_FIRST clears `current`
  * before it moves the epoch on; BAD_EPOCH_READ_FIRST reads the epoch before `current` when it looks for a stale one;
  * BAD_NO_SECOND_LOOK trusts a new generation without looking at the epoch again; BAD_LISTED_LATE looks at `current`
- * before it takes the pool off the list.
+ * before it takes the pool off the list; BAD_DRAIN_KEEPS_EPOCH clears `current` and the victim and leaves the epoch;
+ * BAD_DRAIN_WITHOUT_LOCK drains in the middle of a rotation.
  */
+#ifndef THREADS
+#define THREADS 2
+#endif
 #ifndef OPS
 #define OPS 3
 #endif
@@ -48,23 +53,43 @@ bit dropped[GENERATIONS + 1];
 byte private[2 * (GENERATIONS + 1)];
 byte made;
 byte freed;     /* a set */
-byte rotations, drains;
+byte rotations;
+byte drains;    /* two a drain: odd while one is under way */
 
 byte entry_epoch[2], entry_generation[2];
 byte in_hand;   /* a set of objects: handed out, or not yet put */
 byte begun_at[3], drains_at[3];
+#if DRAINS
+byte drains_put[3], drains_got[2];
+#endif
 byte registers[2]; /* sets of generations: what each thread's registers and frames hold */
 byte done;
 
 #define PRIVATE(g) private[2 * (g) + me]
 #define TOUCH(g) assert(!(freed & SET(g)))
+#if DRAINS
+#define DRAINED(x) (drains_put[x] % 2 == 0 && drains_got[me] % 2 == 0 && drains_put[x] < drains_got[me])
+#define NOTE_PUT(x) drains_put[x] = drains
+#define NOTE_GET drains_got[me] = drains
+#else
+#define DRAINED(x) 0
+#define NOTE_PUT(x) skip
+#define NOTE_GET skip
+#endif
 #define VALID(g) ((g) != 0 && epoch_of[g] == epoch)
 
 inline take(g) {
   d_step { TOUCH(g); x = PRIVATE(g) };
   if
   :: x != 0 ->
-     d_step { TOUCH(g); PRIVATE(g) = 0; assert(!(in_hand & SET(x))); in_hand = in_hand | SET(x); mine = x; x = 0 }
+     d_step {
+       TOUCH(g);
+       PRIVATE(g) = 0;
+       assert(!(in_hand & SET(x)));
+       assert(!DRAINED(x));
+       in_hand = in_hand | SET(x);
+       mine = x;
+       x = 0 }
   :: else
   fi
 }
@@ -76,6 +101,7 @@ inline store(g) {
        TOUCH(g);
        PRIVATE(g) = mine;
        in_hand = in_hand & ~SET(mine);
+       NOTE_PUT(mine);
        mine = 0 }
   :: else -> d_step { x = 0; in_hand = in_hand & ~SET(mine); begun_at[mine] = 99; mine = 0 } /* discarded */
   fi
@@ -102,7 +128,7 @@ proctype Thread(byte me) {
   byte mine = me + 1; /* the object it has */
   do
   :: ops < OPS && mine == 0 -> /* get */
-     ops++;
+     d_step { ops++; NOTE_GET };
      at_hand();
      if
      :: l != 0 -> take(l)
@@ -172,8 +198,11 @@ proctype Thread(byte me) {
               fi
 #endif
            :: d_step { current != g -> g = 0 }
-           :: d_step { current == g && made == GENERATIONS -> g = 0; begun_at[mine] = 99; in_hand = in_hand &
-             ~SET(mine); mine = 0 }
+           :: d_step { current == g && made == GENERATIONS -> /* the model has none left: discarded */
+                g = 0;
+                begun_at[mine] = 99;
+                in_hand = in_hand & ~SET(mine);
+                mine = 0 }
            fi
         fi;
         if
@@ -195,7 +224,8 @@ proctype Thread(byte me) {
 #define IN(g, x) ((g) != 0 && !dropped[g] && (private[2 * (g)] == (x) || private[2 * (g) + 1] == (x)))
 #define FOUND(x) ((VALID(current) && IN(current, x)) || IN(victim, x))
 #define SURVIVES(x) \
-  ((in_hand & SET(x)) || drains_at[x] != drains || begun_at[x] == 99 || rotations - begun_at[x] > 1 || FOUND(x))
+  ((in_hand & SET(x)) || drains_at[x] != drains || drains % 2 == 1 || begun_at[x] == 99 || \
+   rotations - begun_at[x] > 1 || FOUND(x))
 
 proctype Collector() {
   byte cycle, c, v, keep, old;
@@ -273,7 +303,7 @@ proctype Collector() {
      }
   :: else -> break
   od;
-  done == 2;
+  done == THREADS;
   assert(!(VALID(current) || victim != 0) || on_list == 1)
 }
 
@@ -281,9 +311,15 @@ proctype Collector() {
 proctype Drainer() {
   byte c;
   do
-  :: drains < DRAINS ->
+  :: drains < 2 * DRAINS ->
+#ifdef BAD_DRAIN_WITHOUT_LOCK
+     drains++;
+#else
      d_step { locked == 0 -> locked = 1; drains++ };
+#endif
+#ifndef BAD_DRAIN_KEEPS_EPOCH
      d_step { epoch = next_epoch; next_epoch++ };
+#endif
      c = current;
      if
      :: c != 0 && epoch_of[c] != epoch ->
@@ -296,7 +332,11 @@ proctype Drainer() {
      fi;
      dropped[victim] = 1;
      victim = 0;
-     d_step { c = 0; locked = 0 }
+#ifdef BAD_DRAIN_WITHOUT_LOCK
+     d_step { c = 0; drains++ }
+#else
+     d_step { c = 0; drains++; locked = 0 }
+#endif
   :: else -> break
   od
 }
@@ -306,7 +346,9 @@ init {
   d_step { in_hand = SET(1) | SET(2) };
   atomic {
     run Thread(0);
+#if THREADS > 1
     run Thread(1);
+#endif
     run Collector();
 #if DRAINS
     run Drainer()
