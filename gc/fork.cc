@@ -50,17 +50,17 @@ void before_fork() {
   runtime::g_handshake.run(nothing);
   acquire(g_threads.lock());
   acquire(g_roots.lock());
+  runtime::g_spans.pages().hold_for_fork();  // an ordinary lock(): by rank
   acquire(g_pacing.lock());
   acquire(g_collector.history_lock());
   acquire(fiber_stacks_lock());
-  runtime::g_spans.pages().hold_for_fork();
 }
 
 void release_locks() noexcept {
-  runtime::g_spans.pages().resume_after_fork();
   fiber_stacks_lock().unlock();
   g_collector.history_lock().unlock();
   g_pacing.lock().unlock();
+  runtime::g_spans.pages().resume_after_fork();
   g_roots.lock().unlock();
   g_threads.lock().unlock();
 }
