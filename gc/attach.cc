@@ -9,6 +9,7 @@
 #include "gc/collector.h"
 #include "gc/finalizer_thread.h"
 #include "gc/fork.h"
+#include "gc/hooks.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
 #include "gc/phase.h"
@@ -75,6 +76,8 @@ void thread_detached(Thread& thread) noexcept {
   g_collector.add_marked(data);
   fold_statistics(thread);
   data.allocates_black = false;
+  if (&thread != Thread::current()) return;  // one that is gone since a fork
+  if (const auto forget = gc::g_forget_at_detach.load(std::memory_order_relaxed)) forget();
 }
 
 bool allocates_black(const Thread& thread, uint32_t generation) noexcept {

@@ -6,6 +6,8 @@
 
 namespace tricolor::gc {
 
+constinit std::atomic<void (*)() noexcept> g_forget_at_detach{nullptr};
+
 uint64_t Hooks::add(std::function<void()> hook) {
   auto shared = std::make_shared<std::function<void()>>(std::move(hook));
   const std::lock_guard guard(mutex_);

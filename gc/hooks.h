@@ -1,9 +1,10 @@
 #pragma once
 
-// Hooks: what runs at the start of every cycle, before marking.
+// Hooks: what runs at the start of every cycle, before marking; and what a thread does as it leaves.
 //
 // Threads: add(), remove(): any. run(): the collector. A hook may add and remove hooks.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,5 +35,10 @@ class Hooks {
   uint64_t next_id_ = 1;
   uint64_t running_ = 0;
 };
+
+// Called by a thread that is about to leave, if set: what it remembers of collected objects,
+// without being a root for them, is void from then on. Must not use the heap. Stored once, in a
+// pthread_once that every thread passes before it remembers anything: relaxed.
+extern constinit std::atomic<void (*)() noexcept> g_forget_at_detach;
 
 }  // namespace tricolor::gc

@@ -97,14 +97,14 @@ void check_lease_ended(PoolHead& pool) noexcept {
   pool.state.load(std::memory_order_acquire)->leases.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void check_no_leases(const PoolHead& pool, const char* type) noexcept {
+void check_no_leases(const PoolHead& pool, const void* address, const char* type) noexcept {
   const PoolState* const state = pool.state.load(std::memory_order_acquire);
   const int64_t leases = state == nullptr ? 0 : state->leases.load(std::memory_order_relaxed);
   if (leases == 0) return;
   fatal(
-      "pool: the sync::Pool<%s> at %p is destroyed while %lld leases are out, the last one taken "
+      "pool: the sync::Pool<%s> at %p is destroyed while %lld lease%s out, the last one taken "
       "at %s:%u",
-      type, static_cast<const void*>(&pool), static_cast<long long>(leases),
+      type, address, static_cast<long long>(leases), leases == 1 ? " is" : "s are",
       state->lease_file.load(std::memory_order_relaxed),
       state->lease_line.load(std::memory_order_relaxed));
 }

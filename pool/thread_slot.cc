@@ -6,6 +6,8 @@
 #include <atomic>
 #include <bit>
 
+#include "gc/hooks.h"
+
 #include <tricolor/detail/pool_core.hpp>
 
 namespace tricolor::sync::detail {
@@ -43,11 +45,14 @@ uint32_t take_slot() noexcept {
   return kNoSlot;
 }
 
+// [pool.attached]
+void forget_entries() noexcept { thread_entries.fill(Entry{}); }
+
 // Runs after the destructors of thread_locals. When a later key's destructor uses a pool, the
 // thread takes a slot again, and the system calls this once more.
 void on_thread_exit(void*) noexcept {
   if (!t_state.has_slot) return;
-  thread_entries.fill(Entry{});
+  forget_entries();
   t_state.has_slot = false;
   g_taken[t_state.slot / 64].fetch_and(~(uint64_t{1} << (t_state.slot % 64)),
                                        std::memory_order_release);
@@ -63,6 +68,7 @@ void after_fork_in_child() noexcept {
 }
 
 void init() noexcept {
+  gc::g_forget_at_detach.store(forget_entries, std::memory_order_relaxed);
   g_has_key = pthread_key_create(&g_exit_key, on_thread_exit) == 0;
   pthread_atfork(nullptr, nullptr, after_fork_in_child);
 }

@@ -118,7 +118,7 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
 #if TRICOLOR_CHECKS
-    detail::check_no_leases(head_, type());
+    detail::check_no_leases(head_, this, type());
 #endif
     detail::close_pool(head_);
   }

@@ -68,7 +68,7 @@ TEST_CASE(
   CAPTURE(result.out);
   CHECK(result.signal == SIGABRT);
   CHECK(reports(result, printed(result, "pool")));
-  CHECK(reports(result, "1 leases are out"));
+  CHECK(reports(result, "1 lease is out"));
   CHECK(reports(result, "pool_misuse_program.cc" + printed(result, "lease")));
 }
 

@@ -159,6 +159,7 @@ TEST_CASE("threads: a pool is used from the destructor of a thread_local") {
   CHECK(pool.stats().gets() == 20 * 11);
 }
 
+// [pool.attached]
 TEST_CASE("threads: a pool is used before and after a ThreadScope") {
   static sync::Pool<Item> pool([] { return gc::make<Item>(3); });
   Findings findings;

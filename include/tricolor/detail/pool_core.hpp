@@ -12,6 +12,8 @@
 //                     are compared. Entries are not traced: if they are equal, the generation was
 //                     current at the compare, so the local was reachable until then; from the load
 //                     on the register keeps it.
+// [pool.attached]     A thread that is not attached remembers nothing: its entries are cleared as it
+//                     detaches (gc::g_forget_at_detach), and filled only behind an attach_slow().
 // [pool.owner]        private_ and the head end of a local's chain are touched by the thread that
 //                     owns the slot alone, in victims too. A rotation in the middle of an operation
 //                     turns its local into a victim's: the operation goes on and nothing is lost.
@@ -94,11 +96,10 @@ TRICOLOR_ALWAYS_INLINE Entry& entry_of(const PoolHead& pool) noexcept {
 }
 
 // The calling thread's local of the pool's current generation, if it is at hand. `epoch` is one of
-// the pool's two. Entries outlive ThreadScope, which detaches the thread: hence the first test.
+// the pool's two. [pool.attached] spares the test whether the thread is one of the collector's.
 TRICOLOR_ALWAYS_INLINE bool local_at_hand(const PoolHead& pool,
                                           const std::atomic<std::uint64_t>& epoch,
                                           Local*& local) noexcept {
-  if (__builtin_expect(gc::detail::tls.thread == nullptr, 0)) return false;
   const Entry& entry = entry_of(pool);
   local = reinterpret_cast<Local*>(~entry.inverted_local);
   asm volatile("" : "+r"(local) : : "memory");  // [pool.local-first]
@@ -193,7 +194,8 @@ TRICOLOR_API void check_put(PoolHead& pool, const void* object, const char* type
 TRICOLOR_API void check_taken(const void* object) noexcept;
 TRICOLOR_API void check_lease_taken(PoolHead& pool, CallSite where) noexcept;
 TRICOLOR_API void check_lease_ended(PoolHead& pool) noexcept;
-TRICOLOR_API void check_no_leases(const PoolHead& pool, const char* type) noexcept;
+TRICOLOR_API void check_no_leases(const PoolHead& pool, const void* address,
+                                  const char* type) noexcept;
 #endif
 
 }  // namespace detail
