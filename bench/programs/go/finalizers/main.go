@@ -1,0 +1,62 @@
+// See bench/programs/finalizers.cc.
+package main
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"tricolor/bench/programs/common"
+)
+
+type handle struct {
+	descriptor uint64
+	state      [3]uint64
+}
+
+var closed uint64
+
+func closeHandle(h *handle) {
+	if h.state[0] == h.descriptor {
+		atomic.AddUint64(&closed, 1)
+	}
+}
+
+// finish collects and waits until no finalizer has run for a while.
+func finish() {
+	runtime.GC()
+	for {
+		before := atomic.LoadUint64(&closed)
+		time.Sleep(5 * time.Millisecond)
+		if before == atomic.LoadUint64(&closed) {
+			return
+		}
+	}
+}
+
+func main() {
+	var program common.Program
+	handles := common.Number("--handles", 1_000_000, 100_000)
+	kept := common.Number("--kept", 100_000, 5_000)
+	inUse := make([]*handle, kept)
+	checksum, mostOpen := uint64(0), uint64(0)
+	program.Begin()
+	for i := uint64(0); i < handles; i++ {
+		h := &handle{}
+		runtime.SetFinalizer(h, closeHandle)
+		h.descriptor, h.state[0] = i, i
+		place := &inUse[i%kept]
+		if *place != nil {
+			checksum = common.Mixed(checksum, (*place).descriptor)
+		}
+		*place = h
+		if open := i + 1 - atomic.LoadUint64(&closed); open > mostOpen {
+			mostOpen = open
+		}
+	}
+	finish()
+	program.Figure("most open", float64(mostOpen))
+	program.Figure("open at the end", float64(handles-atomic.LoadUint64(&closed)))
+	program.End(checksum, nil)
+	runtime.KeepAlive(inUse)
+}

@@ -1,0 +1,3 @@
+module tricolor/bench/programs
+
+go 1.19
