@@ -31,4 +31,13 @@ inline uint64_t ticks() {
 #endif
 }
 
+// Inside a loop that waits for another thread.
+inline void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 }  // namespace bench::replay

@@ -12,7 +12,7 @@
 namespace bench::replay {
 namespace {
 
-// What stands in front of the code in the memory file.
+// What stands in the memory file in front of the lengths of the lanes, which the lanes follow.
 struct Prefix {
   ProgramInfo info;
   uint64_t error_bytes;  // 0, or the length of the message that stands in place of the code
@@ -33,14 +33,20 @@ void write_fully(int fd, const void* data, size_t size) {
   }
 }
 
-[[noreturn]] void compile_in_child(const std::string& trace, int fd) {
+[[noreturn]] void compile_in_child(const std::string& trace, Threads threads, int fd) {
   Prefix prefix{};
   try {
     trace::Reader reader(trace);
-    const CompiledProgram program = compile(reader);
+    const CompiledProgram program = compile(reader, threads);
     prefix.info = program.info;
     write_fully(fd, &prefix, sizeof prefix);
-    write_fully(fd, program.code.data(), program.code.size() * sizeof(uint32_t));
+    for (const std::vector<uint32_t>& lane : program.code) {
+      const uint64_t words = lane.size();
+      write_fully(fd, &words, sizeof words);
+    }
+    for (const std::vector<uint32_t>& lane : program.code) {
+      write_fully(fd, lane.data(), lane.size() * sizeof(uint32_t));
+    }
   } catch (const std::exception& error) {
     prefix.error_bytes = std::strlen(error.what());
     write_fully(fd, &prefix, sizeof prefix);
@@ -51,12 +57,12 @@ void write_fully(int fd, const void* data, size_t size) {
 
 }  // namespace
 
-LoadedProgram::LoadedProgram(const std::string& trace) {
+LoadedProgram::LoadedProgram(const std::string& trace, Threads threads) {
   const int fd = memfd_create("program", MFD_CLOEXEC);
   if (fd < 0) fail("a memory file for the program");
   const pid_t child = fork();
   if (child < 0) fail("a process to compile the trace");
-  if (child == 0) compile_in_child(trace, fd);
+  if (child == 0) compile_in_child(trace, threads, fd);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
@@ -77,7 +83,13 @@ LoadedProgram::LoadedProgram(const std::string& trace) {
     throw std::runtime_error(message);
   }
   info_ = prefix.info;
-  code_ = {reinterpret_cast<const uint32_t*>(behind), info_.words};
+  const auto* lane = reinterpret_cast<const uint32_t*>(behind + info_.lanes * sizeof(uint64_t));
+  for (uint32_t i = 0; i < info_.lanes; ++i) {
+    uint64_t words = 0;
+    std::memcpy(&words, behind + i * sizeof words, sizeof words);
+    code_.emplace_back(lane, words);
+    lane += words;
+  }
 }
 
 LoadedProgram::~LoadedProgram() { munmap(pages_, page_bytes_); }

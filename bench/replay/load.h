@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "bench/replay/program.h"
 
@@ -21,17 +22,18 @@ class LoadedProgram {
  public:
   // Compiles the trace; every page of the code is resident afterwards. Throws std::runtime_error
   // with the message of compile(), or when the system refuses the child or its memory.
-  explicit LoadedProgram(const std::string& trace);
+  LoadedProgram(const std::string& trace, Threads threads);
   ~LoadedProgram();
   LoadedProgram(const LoadedProgram&) = delete;
   LoadedProgram& operator=(const LoadedProgram&) = delete;
 
   const ProgramInfo& info() const { return info_; }
-  std::span<const uint32_t> code() const { return code_; }
+  // By lane.
+  const std::vector<std::span<const uint32_t>>& code() const { return code_; }
 
  private:
   ProgramInfo info_;
-  std::span<const uint32_t> code_;
+  std::vector<std::span<const uint32_t>> code_;
   void* pages_ = nullptr;
   size_t page_bytes_ = 0;
 };

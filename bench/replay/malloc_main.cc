@@ -17,9 +17,17 @@ union MallocWord {
 
 struct MallocBackend {
   static constexpr const char* kName = "malloc";
+  static constexpr bool kIsMalloc = true;
+  static constexpr bool kCollects = false;
   using Word = MallocWord;
   struct Page {
     Word* slot[kSlotsPerPage];
+  };
+  struct ThreadScope {
+    ThreadScope() {}
+  };
+  struct BlockingScope {
+    BlockingScope() {}
   };
 
   class Directory {
@@ -46,13 +54,19 @@ struct MallocBackend {
   static void init_link(Word& word, Word* object) { word.link = object; }
 
   Word* allocate(size_t bytes, bool zeroed) {
+    if (bytes == 0) bytes = 1;
     return checked(zeroed ? std::calloc(1, bytes) : std::malloc(bytes));
   }
+  Word* allocate_leaf(size_t bytes) { return allocate(bytes, false); }
   Word* reallocate(Word* object, size_t, size_t bytes) {
     return checked(std::realloc(object, bytes == 0 ? 1 : bytes));
   }
   void release(Word* object) { std::free(object); }
   uint64_t collections() const { return 0; }
+  void collect() {}
+  bool knows(const void*) const { return true; }
+  bool is_kept(const void*) const { return true; }
+  uint64_t held_bytes() const { return 0; }
 
  private:
   static Word* checked(void* object) {

@@ -63,17 +63,26 @@ void Measurement::stop(const Stalls& stalls, Report& report) const {
 }
 
 std::string to_json(const Report& report, const ProgramInfo& program) {
-  return fmt::format(
-      R"({{"backend":{},"trace":{},"repeat":{},"scale":{},"operations":{},"allocations":{},)"
-      R"("allocated_bytes":{},"live_peak_bytes":{},"links":{},"wall_s":{:.6f},"cpu_s":{:.6f},)"
-      R"("user_s":{:.6f},"system_s":{:.6f},"base_bytes":{},"peak_bytes":{},"collections":{},)"
-      R"("longest_stall_us":{:.1f},"longest_batch_us":{:.1f},"checksum":"{:016x}"}})",
-      trace::json_string(report.backend), trace::json_string(report.trace), report.repeat,
-      report.scale, report.operations, program.allocations * report.repeat * report.scale,
-      program.allocated_bytes * report.repeat * report.scale, program.peak_bytes * report.scale,
-      program.links * report.repeat * report.scale, report.wall_s, report.user_s + report.system_s,
-      report.user_s, report.system_s, report.base_bytes, report.peak_bytes, report.collections,
+  const uint64_t times = report.repeat * report.scale;
+  const double cpu = report.user_s + report.system_s;
+  std::string json = fmt::format(
+      R"({{"backend":{},"allocator":{},"trace":{},"repeat":{},"scale":{},"threads":{},)"
+      R"("operations":{},"allocations":{},"allocated_bytes":{},"live_peak_bytes":{},"links":{},)"
+      R"("stores":{},"held":{},"waits":{},)",
+      trace::json_string(report.backend), trace::json_string(report.allocator),
+      trace::json_string(report.trace), report.repeat, report.scale, report.threads,
+      report.operations, program.allocations * times, program.allocated_bytes * times,
+      program.peak_bytes * report.scale, program.links * times, program.stores * times,
+      program.held * times, program.waits * times);
+  json += fmt::format(
+      R"("wall_s":{:.6f},"cpu_s":{:.6f},"user_s":{:.6f},"system_s":{:.6f},"decode_s":{:.6f},)"
+      R"("decode_share":{:.4f},"base_bytes":{},"peak_bytes":{},"collections":{},)"
+      R"("longest_stall_us":{:.1f},"longest_batch_us":{:.1f},"checksum":"{:016x}")",
+      report.wall_s, cpu, report.user_s, report.system_s, report.decode_s,
+      cpu > 0 ? report.decode_s / cpu : 0, report.base_bytes, report.peak_bytes, report.collections,
       report.longest_stall_us, report.longest_batch_us, report.checksum);
+  if (!report.oracle.empty()) json += ",\"oracle\":" + report.oracle;
+  return json + "}";
 }
 
 }  // namespace bench::replay

@@ -21,7 +21,11 @@ inline constexpr uint64_t kBatch = 1024;
 // In ticks. A time runs from the end of the one before, so nothing is left out between them.
 class Stalls {
  public:
-  void begin(uint64_t now) { last_ = batch_began_ = now; }
+  // Time before `now` counts for nothing: the run begins, or goes on after it waited for a thread.
+  void begin(uint64_t now) {
+    last_ = batch_began_ = now;
+    left_ = kBatch / kClocked;
+  }
 
   // kClocked operations have ended, or fewer at the end of a run.
   void operations_ended(uint64_t now) {
@@ -33,6 +37,12 @@ class Stalls {
       batch_began_ = now;
       left_ = kBatch / kClocked;
     }
+  }
+
+  // What another thread saw counts too.
+  void include(const Stalls& other) {
+    longest_ = std::max(longest_, other.longest());
+    longest_batch_ = std::max(longest_batch_, other.longest_batch());
   }
 
   uint64_t longest() const { return longest_; }
@@ -52,6 +62,8 @@ struct Report {
   std::string trace;
   uint64_t repeat = 1;
   uint64_t scale = 1;
+  uint64_t threads = 1;
+  std::string allocator;  // which one lies under malloc, or empty
   uint64_t operations = 0;
   uint64_t checksum = 0;
   uint64_t collections = 0;
@@ -62,6 +74,8 @@ struct Report {
   uint64_t peak_bytes = 0;      // the highest resident size from then on
   double longest_stall_us = 0;  // of kClocked operations
   double longest_batch_us = 0;  // of kBatch operations
+  double decode_s = 0;          // processor time of the replayer's own part
+  std::string oracle;           // JSON of what the oracle found, or empty
 };
 
 // Measures from its construction to stop().

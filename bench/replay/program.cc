@@ -6,6 +6,8 @@
 #include <array>
 #include <bit>
 
+#include "bench/replay/graph_program.h"
+#include "bench/replay/lanes.h"
 #include "bench/trace/error.h"
 
 namespace bench::replay {
@@ -13,13 +15,13 @@ namespace {
 
 using trace::Event;
 using trace::Kind;
-
-constexpr uint64_t kNever = ~uint64_t{0};
+using trace::kNever;
 
 struct Step {
   Op op;
   uint32_t object;  // allocated or freed; kRealloc: the new one
   uint32_t old;     // kRealloc: the old one
+  uint32_t thread;
 };
 
 struct Lives {
@@ -27,6 +29,8 @@ struct Lives {
   std::vector<uint32_t> bytes;
   std::vector<uint64_t> birth;  // in steps
   std::vector<uint64_t> end;    // in steps
+  std::vector<uint32_t> home;   // the lane, or kNone for an object that crosses lanes
+  ThreadSpans spans;
 };
 
 uint32_t bytes_of(const trace::Reader& reader, const Event& event) {
@@ -42,7 +46,7 @@ uint32_t bytes_of(const trace::Reader& reader, const Event& event) {
 Lives read_lives(trace::Reader& reader) {
   Lives lives;
   const auto number = [&](uint64_t object) {
-    if (object > kMaxSlot) reader.fail("expected at most 2^30 objects to replay");
+    if (object > kMaxName) reader.fail("expected at most 2^28 objects to replay");
     return static_cast<uint32_t>(object);
   };
   const auto begin = [&](Op op, const Event& event, uint32_t old) {
@@ -50,9 +54,12 @@ Lives read_lives(trace::Reader& reader) {
     lives.bytes.push_back(bytes_of(reader, event));
     lives.birth.push_back(lives.steps.size());
     lives.end.push_back(kNever);
-    lives.steps.push_back({op, object, old});
+    lives.steps.push_back({op, object, old, event.thread});
   };
+  std::vector<uint32_t> threads;  // by object
   for (Event event; reader.next(event);) {
+    lives.spans.note(event.thread, event.ticket);
+    if (trace::makes_object(event.kind)) threads.push_back(event.thread);
     switch (event.kind) {
       case Kind::kAlloc:
       case Kind::kAllocAligned:
@@ -71,7 +78,7 @@ Lives read_lives(trace::Reader& reader) {
       case Kind::kFree:
       case Kind::kDeath:
         lives.end[event.object] = lives.steps.size();
-        lives.steps.push_back({Op::kFree, number(event.object), 0});
+        lives.steps.push_back({Op::kFree, number(event.object), 0, event.thread});
         break;
       default:
         break;
@@ -80,92 +87,121 @@ Lives read_lives(trace::Reader& reader) {
   for (size_t object = lives.end.size(); object-- > 0;) {
     if (lives.end[object] != kNever) continue;
     lives.end[object] = lives.steps.size();
-    lives.steps.push_back({Op::kFree, static_cast<uint32_t>(object), 0});
+    lives.steps.push_back({Op::kFree, static_cast<uint32_t>(object), 0, threads[object]});
   }
   return lives;
 }
 
-// Finds for each object, in the order of their births, the one it refers to.
+// Says in which lane each object spends its life.
+void find_homes(const std::vector<uint32_t>& lane_of_step, Lives& lives) {
+  constexpr uint32_t kUnknown = kNone - 1;
+  lives.home.assign(lives.bytes.size(), kUnknown);
+  const auto note = [&](uint32_t object, uint32_t lane) {
+    uint32_t& home = lives.home[object];
+    home = home == kUnknown || home == lane ? lane : kNone;
+  };
+  for (size_t i = 0; i < lives.steps.size(); ++i) {
+    note(lives.steps[i].object, lane_of_step[i]);
+    if (lives.steps[i].op == Op::kRealloc) note(lives.steps[i].old, lane_of_step[i]);
+  }
+}
+
+// Finds for each object of one lane, in the order of their births, the one it refers to. Objects
+// that cross lanes neither refer nor are referred to: nothing would order their ends.
 class Linker {
  public:
-  explicit Linker(const Lives& lives) : lives_(lives) { youngest_.fill(kNobody); }
+  explicit Linker(const Lives& lives) : lives_(&lives) { youngest_.fill(kNone); }
 
-  // The object to refer to, or kNobody. [program.neutral-link]
+  // The object to refer to, or kNone. [program.neutral-link]
   uint32_t link_of(uint32_t object) const {
-    if (lives_.bytes[object] < kMinLinking) return kNobody;
+    if (lives_->bytes[object] < kMinLinking || lives_->home[object] == kNone) return kNone;
     for (size_t age = age_class(object); age < youngest_.size(); ++age) {
       const uint32_t other = youngest_[age];
-      if (other != kNobody && lives_.end[other] > lives_.end[object]) return other;
+      if (other != kNone && lives_->end[other] > lives_->end[object]) return other;
     }
-    return kNobody;
+    return kNone;
   }
   void add(uint32_t object) {
-    if (lives_.bytes[object] >= kMinLinked) youngest_[age_class(object)] = object;
+    if (lives_->bytes[object] < kMinLinked || lives_->home[object] == kNone) return;
+    youngest_[age_class(object)] = object;
   }
-
-  static constexpr uint32_t kNobody = ~uint32_t{0};
 
  private:
   size_t age_class(uint32_t object) const {
-    return static_cast<size_t>(std::bit_width(lives_.end[object] - lives_.birth[object]));
+    return static_cast<size_t>(std::bit_width(lives_->end[object] - lives_->birth[object]));
   }
 
-  const Lives& lives_;
+  const Lives* lives_;
   std::array<uint32_t, 65> youngest_;
 };
 
-}  // namespace
+CompiledProgram compile_lives(Lives lives, bool is_parallel) {
+  std::vector<uint32_t> lane_of_step(lives.steps.size());
+  uint32_t lanes = 1;
+  if (is_parallel) {
+    const auto lane_of_thread = lives.spans.lanes();
+    for (size_t i = 0; i < lives.steps.size(); ++i) {
+      lane_of_step[i] = lane_of_thread.at(lives.steps[i].thread);
+      lanes = std::max(lanes, lane_of_step[i] + 1);
+    }
+  }
+  find_homes(lane_of_step, lives);
 
-CompiledProgram compile(trace::Reader& reader) {
-  if ((reader.flags() & (trace::kHasFrees | trace::kHasDeaths)) == 0) {
-    throw trace::TraceError(reader.name(), 12,
-                            "expected a trace with the ends of objects, this has none");
-  }
-  if ((reader.flags() & trace::kHasStores) != 0) {
-    throw trace::TraceError(
-        reader.name(), 12,
-        "expected a trace of allocations and frees, this has reference stores too");
-  }
-  const Lives lives = read_lives(reader);
   CompiledProgram program;
   ProgramInfo& info = program.info;
-  info.operations = lives.steps.size();
   info.allocations = lives.bytes.size();
-  program.code.reserve(3 * lives.bytes.size() + (lives.steps.size() - lives.bytes.size()));
-
-  Linker linker(lives);
-  std::vector<uint32_t> slot_of_object(lives.bytes.size());
-  std::vector<uint32_t> free_slots;
+  LaneWriter writer(lanes, lives.bytes.size());
+  std::vector<Linker> linkers(lanes, Linker(lives));
+  std::vector<uint32_t> name_of(lives.bytes.size());
+  std::vector<std::vector<uint32_t>> free_names(lanes);
   uint64_t live_bytes = 0;
-  for (const Step& step : lives.steps) {
-    uint32_t& slot = slot_of_object[step.object];
+  for (size_t i = 0; i < lives.steps.size(); ++i) {
+    const Step& step = lives.steps[i];
+    const uint32_t lane = lane_of_step[i];
+    uint32_t& name = name_of[step.object];
     if (step.op == Op::kFree) {
-      program.code.push_back(pack(step.op, slot));
-      free_slots.push_back(slot);
+      writer.add(lane, {step.object}, {pack(step.op, name)});
+      free_names[lane].push_back(name);
       live_bytes -= lives.bytes[step.object];
       continue;
     }
+    uint32_t old = kNone;
     if (step.op == Op::kRealloc) {
-      slot = slot_of_object[step.old];
-      live_bytes -= lives.bytes[step.old];
-    } else if (!free_slots.empty()) {
-      slot = free_slots.back();
-      free_slots.pop_back();
+      old = step.old;
+      name = name_of[old];
+      live_bytes -= lives.bytes[old];
+    } else if (!free_names[lane].empty()) {
+      name = free_names[lane].back();
+      free_names[lane].pop_back();
     } else {
-      slot = info.slots++;
+      name = info.names++;
     }
-    const uint32_t link = linker.link_of(step.object);
-    program.code.push_back(pack(step.op, slot));
-    program.code.push_back(link == Linker::kNobody ? kNoLink : slot_of_object[link]);
-    program.code.push_back(lives.bytes[step.object]);
-    info.links += link == Linker::kNobody ? 0 : 1;
-    linker.add(step.object);
+    const uint32_t link = linkers[lane].link_of(step.object);
+    writer.add(
+        lane, {step.object, old},
+        {pack(step.op, name), link == kNone ? kNone : name_of[link], lives.bytes[step.object]});
+    info.links += link == kNone ? 0 : 1;
+    linkers[lane].add(step.object);
     live_bytes += lives.bytes[step.object];
     info.allocated_bytes += lives.bytes[step.object];
     info.peak_bytes = std::max(info.peak_bytes, live_bytes);
   }
-  info.words = program.code.size();
+  info.registers = info.names;
+  writer.finish(program);
   return program;
+}
+
+}  // namespace
+
+CompiledProgram compile(trace::Reader& reader, Threads threads) {
+  if ((reader.flags() & trace::kHasStores) != 0) {
+    return compile_graph(trace::read_graph(reader), threads == Threads::kRecorded, reader.name());
+  }
+  if ((reader.flags() & (trace::kHasFrees | trace::kHasDeaths)) == 0) {
+    throw trace::TraceError(reader.name(), 12,
+                            "expected a trace with the ends of objects, this has none");
+  }
+  return compile_lives(read_lives(reader), threads != Threads::kOne);
 }
 
 }  // namespace bench::replay

@@ -22,10 +22,14 @@ static_assert(sizeof(TricolorWord) == 8);
 
 struct TricolorBackend {
   static constexpr const char* kName = "tricolor";
+  static constexpr bool kIsMalloc = false;
+  static constexpr bool kCollects = true;
   using Word = TricolorWord;
   struct Page {
     gc::ptr<Word> slot[kSlotsPerPage];
   };
+  using ThreadScope = runtime::ThreadScope;
+  using BlockingScope = runtime::BlockingScope;
 
   class Directory {
    public:
@@ -45,6 +49,9 @@ struct TricolorBackend {
   static void init_link(Word& word, Word* object) { ::new (&word.link) gc::ptr<Word>(object); }
 
   Word* allocate(size_t bytes, bool) { return gc::make_array<Word>((bytes + 7) / 8); }
+  Word* allocate_leaf(size_t bytes) {
+    return reinterpret_cast<Word*>(gc::make_array<uint64_t>((bytes + 7) / 8));
+  }
   // There is no reallocation in place: a new object, and the old one is left to the collector. Word
   // 1 is the link, which the replayer stores anew.
   Word* reallocate(Word* old, size_t old_bytes, size_t bytes) {
@@ -54,10 +61,17 @@ struct TricolorBackend {
     return object;
   }
   void release(Word*) {}
-  uint64_t collections() const {
+  uint64_t collections() const { return stats().num_gc; }
+  void collect() { runtime::collect(); }
+  bool knows(const void* object) const { return gc::is_managed(object); }
+  bool is_kept(const void* object) const { return knows(object); }
+  uint64_t held_bytes() const { return stats().heap_alloc; }
+
+ private:
+  static runtime::MemStats stats() {
     runtime::MemStats stats;
     runtime::read_mem_stats(stats);
-    return stats.num_gc;
+    return stats;
   }
 };
 

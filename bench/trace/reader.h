@@ -33,6 +33,7 @@ class Reader {
   const Footer& footer() const { return footer_; }
   uint64_t file_bytes() const { return source_->size(); }
   const std::string& name() const { return source_->name(); }
+  const std::string& text() const { return text_; }  // of the header
   // The value of a "key=value" line of the header, empty when there is none.
   std::string property(const std::string& key) const;
 

@@ -17,42 +17,42 @@ using namespace bench::replay;
 using bench::trace::TraceError;
 using bench::trace::Writer;
 
-CompiledProgram compile_bytes(const std::string& text) {
+CompiledProgram compile_bytes(const std::string& text, Threads threads) {
   const auto* data = reinterpret_cast<const std::byte*>(text.data());
   bench::trace::Reader reader(bench::trace::open_memory("test.trace", {data, data + text.size()}));
-  return compile(reader);
+  return compile(reader, threads);
 }
 
 template <typename Fill>
-CompiledProgram compiled(Fill fill, uint32_t flags = bench::trace::kHasFrees) {
+CompiledProgram compiled(Fill fill, uint32_t flags = bench::trace::kHasFrees,
+                         Threads threads = Threads::kAuto) {
   std::ostringstream out;
   Writer::Options options;
   options.flags = flags;
   Writer writer(out, options);
   fill(writer);
   writer.finish();
-  return compile_bytes(out.str());
+  return compile_bytes(out.str(), threads);
 }
 
 // One operation, taken apart.
 struct Decoded {
   Op op;
-  uint32_t slot;
-  uint32_t link = kNoLink;
+  uint32_t name;
+  uint32_t link = kNone;
   uint32_t bytes = 0;
 };
 
-std::vector<Decoded> decode(const CompiledProgram& program) {
+std::vector<Decoded> decode(const CompiledProgram& program, size_t lane = 0) {
   std::vector<Decoded> operations;
-  for (size_t at = 0; at < program.code.size();) {
-    Decoded decoded{op_of(program.code[at]), slot_of(program.code[at])};
-    if (decoded.op == Op::kFree) {
-      at += 1;
-    } else {
-      decoded.link = program.code[at + 1];
-      decoded.bytes = program.code[at + 2];
-      at += 3;
+  const std::vector<uint32_t>& code = program.code.at(lane);
+  for (size_t at = 0; at < code.size(); at += words_of(op_of(code[at]))) {
+    Decoded decoded{op_of(code[at]), number_of(code[at])};
+    if (words_of(decoded.op) == 3) {
+      decoded.link = code[at + 1];
+      decoded.bytes = code[at + 2];
     }
+    if (decoded.op == Op::kWait) decoded.bytes = code[at + 1];
     operations.push_back(decoded);
   }
   return operations;
@@ -69,12 +69,12 @@ TEST_CASE("program: a slot is free again at the recorded end, and not before") {
   }));
   REQUIRE(operations.size() == 6);
   CHECK(operations[0].op == Op::kAlloc);
-  CHECK(operations[0].slot == 0);
+  CHECK(operations[0].name == 0);
   CHECK(operations[1].op == Op::kAllocZeroed);
-  CHECK(operations[1].slot == 1);
+  CHECK(operations[1].name == 1);
   CHECK(operations[2].op == Op::kFree);
-  CHECK(operations[2].slot == 0);
-  CHECK(operations[3].slot == 0);
+  CHECK(operations[2].name == 0);
+  CHECK(operations[3].name == 0);
   CHECK(operations[3].bytes == 40);
 }
 
@@ -85,7 +85,7 @@ TEST_CASE("program: what never ends is freed at the end, the youngest first") {
   REQUIRE(operations.size() == 6);
   for (size_t i = 0; i < 3; ++i) {
     CHECK(operations[3 + i].op == Op::kFree);
-    CHECK(operations[3 + i].slot == 2 - i);
+    CHECK(operations[3 + i].name == 2 - i);
   }
 }
 
@@ -96,9 +96,9 @@ TEST_CASE("program: a reallocation keeps the slot") {
     writer.free(0, writer.realloc(0, b, 100));
   }));
   CHECK(operations[2].op == Op::kRealloc);
-  CHECK(operations[2].slot == operations[1].slot);
+  CHECK(operations[2].name == operations[1].name);
   CHECK(operations[2].bytes == 100);
-  CHECK(operations[3].slot == operations[1].slot);
+  CHECK(operations[3].name == operations[1].name);
 }
 
 TEST_CASE("program: the counts") {
@@ -112,8 +112,8 @@ TEST_CASE("program: the counts") {
   CHECK(program.info.allocations == 3);
   CHECK(program.info.allocated_bytes == 220);
   CHECK(program.info.peak_bytes == 150);
-  CHECK(program.info.slots == 2);
-  CHECK(program.info.words == program.code.size());
+  CHECK(program.info.names == 2);
+  CHECK(program.info.words == program.code.at(0).size());
 }
 
 // A reference may only lead to an object that ends later than the one that holds it, or the replay
@@ -140,7 +140,7 @@ TEST_CASE("program: no reference outlives its target") {
   CHECK(program.info.links > 5000);
 
   // For each slot the number of its object, and for each object whom it refers to.
-  std::vector<std::optional<size_t>> object_in(program.info.slots);
+  std::vector<std::optional<size_t>> object_in(program.info.names);
   std::vector<std::optional<size_t>> link_of;
   std::vector<bool> has_ended;
   const auto end = [&](uint32_t slot) {
@@ -152,14 +152,14 @@ TEST_CASE("program: no reference outlives its target") {
   };
   for (const Decoded& operation : decode(program)) {
     std::optional<size_t> link;
-    if (operation.link != kNoLink) {
+    if (operation.link != kNone) {
       REQUIRE(operation.bytes >= kMinLinking);
       link = object_in[operation.link].value();
     }
-    if (operation.op == Op::kFree || operation.op == Op::kRealloc) end(operation.slot);
+    if (operation.op == Op::kFree || operation.op == Op::kRealloc) end(operation.name);
     if (operation.op == Op::kFree) continue;
-    REQUIRE(!object_in[operation.slot]);
-    object_in[operation.slot] = link_of.size();
+    REQUIRE(!object_in[operation.name]);
+    object_in[operation.name] = link_of.size();
     link_of.push_back(link);
     has_ended.push_back(false);
   }
@@ -170,10 +170,60 @@ TEST_CASE("program: a trace that cannot be replayed from its frees is refused") 
   const auto nothing = [](Writer& writer) { writer.mark(0, "x"); };
   CHECK_THROWS_WITH_AS(compiled(nothing, 0), doctest::Contains("the ends of objects"), TraceError);
   CHECK_THROWS_WITH_AS(compiled(nothing, bench::trace::kHasFrees | bench::trace::kHasStores),
-                       doctest::Contains("reference stores"), TraceError);
+                       doctest::Contains("reference stores and roots"), TraceError);
 }
 
 TEST_CASE("program: an object too large to replay is refused with its place") {
   CHECK_THROWS_WITH_AS(compiled([](Writer& writer) { writer.alloc(0, uint64_t{1} << 32); }),
                        doctest::Contains("event 1 of 1"), TraceError);
+}
+
+TEST_CASE("program: threads that are alive at once get lanes, others share one") {
+  const auto program = compiled([](Writer& writer) {
+    writer.free(0, writer.alloc(0, 16));
+    const uint64_t a = writer.alloc(1, 16);
+    const uint64_t b = writer.alloc(2, 16);
+    writer.free(1, a);
+    writer.free(2, b);
+    writer.free(3, writer.alloc(3, 16));
+  });
+  CHECK(program.info.lanes == 2);
+  CHECK(program.info.waits == 0);
+}
+
+TEST_CASE("program: an object that crosses threads is waited for, once") {
+  const auto program = compiled([](Writer& writer) {
+    const uint64_t a = writer.alloc(0, 100);
+    const uint64_t b = writer.alloc(0, 200);
+    const uint64_t c = writer.alloc(1, 300);
+    writer.free(1, b);
+    writer.free(1, a);
+    writer.free(0, c);
+  });
+  REQUIRE(program.info.lanes == 2);
+  const auto first = decode(program, 0);
+  REQUIRE(first.size() == 5);
+  CHECK(first[1].bytes == 200);
+  CHECK(first[2].op == Op::kSignal);
+  CHECK(first[3].op == Op::kWait);
+  CHECK(first[4].op == Op::kFree);
+  const auto second = decode(program, 1);
+  REQUIRE(second.size() == 5);
+  CHECK(second[0].op == Op::kAlloc);
+  CHECK(second[1].op == Op::kSignal);
+  CHECK(second[2].op == Op::kWait);
+  CHECK(second[2].bytes == 1);
+  CHECK(second[3].op == Op::kFree);
+  CHECK(second[4].op == Op::kFree);
+}
+
+TEST_CASE("program: one thread replays all when asked to") {
+  const auto program = compiled(
+      [](Writer& writer) {
+        writer.free(1, writer.alloc(0, 100));
+        writer.free(0, writer.alloc(1, 100));
+      },
+      bench::trace::kHasFrees, Threads::kOne);
+  CHECK(program.info.lanes == 1);
+  CHECK(decode(program).size() == 4);
 }

@@ -41,6 +41,8 @@ def problems_of(figures, entry):
 
 def checksum_of(command, entry, problems):
     """Runs it; appends what is wrong to `problems`."""
+    if not command:
+        return None
     words = [str(word) for word in command] + entry["quick_args"]
     result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=240)
     what = f"{entry['name']}: {pathlib.Path(words[0]).name} {' '.join(words[1:])}"
@@ -63,11 +65,16 @@ def compare(entry, commands, problems):
 
 
 def twins_in(folder, problems):
-    """Functions from an entry to the command of its twin, for the toolchains that are here."""
+    """Functions from an entry to the command of its twin (nothing if it has none), for the toolchains that are here."""
+    def go_twin(entry):
+        # A toolchain older than a program's build constraint leaves it out.
+        path = pathlib.Path(folder, entry["go"])
+        return [path] if path.is_file() else None
+
     toolchains = []
     sources = sorted((PROGRAMS / "java").glob("*.java"))
     for tool, command, twin in (
-            ("go", ["go", "build", "-o", f"{folder}/", "./..."], lambda entry: [f"{folder}/{entry['go']}"]),
+            ("go", ["go", "build", "-o", f"{folder}/", "./..."], go_twin),
             ("javac", ["javac", "-d", folder, *sources], lambda entry: ["java", "-cp", folder, entry["java"]])):
         if not shutil.which(tool):
             print(f"no {tool} here: its twins are left out")
