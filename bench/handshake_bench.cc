@@ -7,6 +7,8 @@
 //
 // Under load: 1, 2 and 8 threads allocate and keep some of it; the figures are the collector's own
 // (GCTRACE=2), of all cycles.
+//
+// --quick makes a run of seconds, --json ends with the figures as a line of JSON.
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -18,6 +20,7 @@
 #include <map>
 #include <thread>
 #include <tricolor/tricolor.hpp>
+#include <utility>
 #include <vector>
 
 #include "bench/process.h"
@@ -39,6 +42,18 @@ Node* build(unsigned depth) {
     node->right = build(depth - 1);
   }
   return node;
+}
+
+bench::Figures& figures() {
+  static bench::Figures all;
+  return all;
+}
+
+// Percentiles of sorted values; the title and they are the figures' names.
+void add_percentiles(const std::string& title, const std::vector<double>& sorted) {
+  for (const auto& [name, p] : {std::pair{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}})
+    figures().add(fmt::format("{} {} us", title, name), bench::percentile(sorted, p));
+  figures().add(fmt::format("{} max us", title), sorted.empty() ? 0 : sorted.back());
 }
 
 // --- Idle machine --------------------------------------------------------------------------------
@@ -67,12 +82,15 @@ std::vector<double> watch(Watcher watcher, double seconds) {
   return gaps;
 }
 
-void print_gaps(const char* who, std::vector<double> gaps, double seconds) {
+void print_gaps(std::string_view who, std::vector<double> gaps, double seconds) {
   std::sort(gaps.begin(), gaps.end());
-  fmt::print("{:<34} {:>7.0f} gaps/s   p50 {:>6.1f}  p90 {:>6.1f}  p99 {:>7.1f}  max {:>8.1f} us\n",
-             who, static_cast<double>(gaps.size()) / seconds, bench::percentile(gaps, 0.5),
-             bench::percentile(gaps, 0.9), bench::percentile(gaps, 0.99),
-             gaps.empty() ? 0 : gaps.back());
+  fmt::print(
+      "  {:<32} {:>7.0f} gaps/s   p50 {:>6.1f}  p90 {:>6.1f}  p99 {:>7.1f}  max {:>8.1f} us\n", who,
+      static_cast<double>(gaps.size()) / seconds, bench::percentile(gaps, 0.5),
+      bench::percentile(gaps, 0.9), bench::percentile(gaps, 0.99), gaps.empty() ? 0 : gaps.back());
+  const std::string title = "gaps, " + std::string(who);
+  figures().add(title + ", a second", static_cast<double>(gaps.size()) / seconds);
+  add_percentiles(title, gaps);
 }
 
 void run_idle(bool quick) {
@@ -103,9 +121,9 @@ void run_idle(bool quick) {
     requester.join();
   }
   fmt::print("one thread beside forced collections\n");
-  print_gaps("  control, unknown to the library", gaps[0], rounds * seconds);
-  print_gaps("  never in the library", gaps[1], rounds * seconds);
-  print_gaps("  allocates", gaps[2], rounds * seconds);
+  print_gaps("control, unknown to the library", gaps[0], rounds * seconds);
+  print_gaps("never in the library", gaps[1], rounds * seconds);
+  print_gaps("allocates", gaps[2], rounds * seconds);
 
   runtime::MemStats stats;
   runtime::read_mem_stats(stats);
@@ -119,6 +137,7 @@ void run_idle(bool quick) {
       "us\n",
       cycles, bench::percentile(longest, 0.5), bench::percentile(longest, 0.9),
       bench::percentile(longest, 0.99), longest.empty() ? 0 : longest.back());
+  add_percentiles("handshake, idle machine", longest);
 }
 
 // --- Load ----------------------------------------------------------------------------------------
@@ -187,6 +206,8 @@ void run_load(unsigned threads, bool quick) {
     fmt::print("  {:<18} p50 {:>7.0f}  p90 {:>7.0f}  p99 {:>7.0f}  max {:>7.0f} us\n", key,
                bench::percentile(values, 0.5), bench::percentile(values, 0.9),
                bench::percentile(values, 0.99), values.empty() ? 0 : values.back());
+    const std::string what(key + 4, std::strlen(key) - 7);  // without max_ and _us
+    add_percentiles(fmt::format("{}, {} threads", what, threads), values);
   }
 }
 
@@ -202,4 +223,5 @@ int main(int argc, char** argv) {
   // Before the library is in use: these fork.
   for (const unsigned threads : {1u, 2u, 8u}) run_load(threads, quick);
   run_idle(quick);
+  if (arguments.has("--json")) figures().print();
 }

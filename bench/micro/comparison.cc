@@ -82,6 +82,21 @@ class Reporter : public benchmark::BenchmarkReporter {
     }
   }
 
+  // One line for tools: {"case/contender wall ns": median, ...}.
+  static void print_json() {
+    std::string line;
+    for (const Case& c : cases()) {
+      for (const Contender& contender : c.contenders) {
+        if (contender.wall_ns.empty()) continue;
+        line +=
+            fmt::format(R"({}"{}/{} wall ns": {:.6g}, "{}/{} cpu ns": {:.6g})",
+                        line.empty() ? "" : ", ", c.name, contender.name, median(contender.wall_ns),
+                        c.name, contender.name, median(contender.cpu_ns));
+      }
+    }
+    fmt::print("{{{}}}\n", line);
+  }
+
   bool failed() const { return failed_; }
 
  private:
@@ -114,13 +129,19 @@ void add_contender(const std::string& case_name, const std::string& contender,
 
 int compare_main(int argc, char** argv) {
   std::vector<std::string> arguments(argv, argv + 1);
-  const bool quick = std::any_of(argv + 1, argv + argc,
-                                 [](std::string_view argument) { return argument == "--quick"; });
+  const auto has = [&](std::string_view wanted) {
+    return std::any_of(argv + 1, argv + argc,
+                       [&](std::string_view argument) { return argument == wanted; });
+  };
+  const bool quick = has("--quick");
+  const bool json = has("--json");
+  const char* const repetitions = json ? "1" : quick ? "3" : "7";
   arguments.emplace_back("--benchmark_enable_random_interleaving=true");
-  arguments.emplace_back(quick ? "--benchmark_repetitions=3" : "--benchmark_repetitions=7");
+  arguments.emplace_back(fmt::format("--benchmark_repetitions={}", repetitions));
   arguments.emplace_back(quick ? "--benchmark_min_time=0.02" : "--benchmark_min_time=0.2");
   for (int i = 1; i < argc; ++i) {
-    if (argv[i] != std::string_view("--quick")) arguments.emplace_back(argv[i]);
+    const std::string_view argument = argv[i];
+    if (argument != "--quick" && argument != "--json") arguments.emplace_back(argument);
   }
   std::vector<char*> pointers;
   for (std::string& argument : arguments) pointers.push_back(argument.data());
@@ -130,6 +151,7 @@ int compare_main(int argc, char** argv) {
   Reporter reporter;
   benchmark::RunSpecifiedBenchmarks(&reporter);
   benchmark::Shutdown();
+  if (json) Reporter::print_json();
   return reporter.failed() ? 1 : 0;
 }
 

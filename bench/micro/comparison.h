@@ -5,7 +5,9 @@
 //
 // The figures are medians over the repetitions, of one iteration or of what the counter
 // "operations" counts, with the least and the greatest, and the ratio to the case's first
-// contender. --quick makes a run of a few seconds; every other argument is Google Benchmark's.
+// contender. --quick makes a run of a few seconds; --json makes one repetition, as whoever asks for
+// it starts processes anew, and ends with the medians as a line of JSON; every other argument is
+// Google Benchmark's.
 
 #include <benchmark/benchmark.h>
 

@@ -1,0 +1,80 @@
+"""Small loops over one operation: allocation, barrier, marking, handshakes, pool."""
+from lab import peers
+from lab.case import Case, Point
+from lab.context import chosen_peers, program_point
+
+SHAPES = ("order", "runs", "shuffled", "random")
+
+
+def plain_record(outcome):
+    """Every number of the line is a figure."""
+    figures = {label: float(value) for label, value in outcome.said.items()
+               if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    if not figures:
+        raise ValueError("no figures")
+    return {"figures": figures, "texts": {}}
+
+
+FILTER = "--benchmark_filter=/"
+
+
+def contender_record(outcome):
+    """Of the figures "case/contender wall ns" those of the contender that the filter names, without its name."""
+    contender = next(word for word in outcome.command if word.startswith(FILTER)).removeprefix(FILTER).rstrip("/")
+    marker = f"/{contender} "
+    figures = {label.replace(marker, " "): float(value) for label, value in outcome.said.items() if marker in label}
+    if not figures:
+        raise ValueError(f"no figures of {contender}")
+    return {"figures": figures, "texts": {}}
+
+
+def allocate_points(context, executable, quick):
+    """A process for each contender; preloaded allocators run malloc's, and one only clears the memory."""
+    def point(name, title, contender, environment):
+        return Point(name, title, [executable, "--json", f"{FILTER}{contender}/", *quick, *context.extra], environment)
+
+    points = [point(peer.name, peer.title, peer.backend, peers.preload(peer)) for peer in context.present
+              if peer.language == "C++" and peer.backend in ("tricolor", "boehm", "malloc")]
+    return points + [point("limit", "clearing alone", "limit", {})]
+
+
+def mark_record(outcome):
+    return {"figures": {"wall ns/object": outcome.said["wall ns/object"],
+                        "cpu ns/object": outcome.said["cpu ns/object"], "peak MB": outcome.peak_mb}, "texts": {}}
+
+
+def mark_points(context, twins, words, x=None):
+    """The program "mark" at every collector; with the executables alone where no list names it."""
+    entry = context.programs().get("mark", {"name": "mark"})
+    points = [program_point(context, twins, entry, peer, [*words, *context.extra], x, trace=False)
+              for peer in chosen_peers(context) if peer.collects]
+    return [point for point in points if point]
+
+
+def plan(context, twins):
+    quick = ["--quick"] * context.quick
+    cases = []
+
+    executable = context.executable("allocate-bench")
+    if executable:
+        cases.append(Case("micro", "allocate", "an object that is garbage at once, by size and occupancy",
+                          allocate_points(context, executable, quick), context.runs, (), extract=contender_record))
+
+    for name, title in (("barrier", "storing a reference"), ("pool", "pool: get and put"),
+                        ("handshake", "how long a thread is held; assists and stalls")):
+        executable = context.executable(f"{name}-bench")
+        if executable:
+            point = Point("tricolor", "tricolor", [executable, "--json", *quick, *context.extra])
+            cases.append(Case("micro", name, title, [point], context.runs, (), extract=plain_record))
+
+    main = ("wall ns/object", "cpu ns/object", "peak MB")
+    for shape in SHAPES:
+        cases.append(Case("micro", f"mark-{shape}", f"marking a live graph, {shape}",
+                          mark_points(context, twins, [f"--shape={shape}", *quick]), context.runs, main,
+                          arguments=(f"--shape={shape}",), extract=mark_record))
+    if not context.quick:
+        words = ["--bytes=64", "--objects=33554432"]
+        cases.append(Case("micro", "mark-2g", "marking 2 GiB of 64-byte objects, random",
+                          mark_points(context, twins, words), min(context.runs, 4), main, arguments=tuple(words),
+                          extract=mark_record))
+    return cases
