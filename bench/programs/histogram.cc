@@ -20,8 +20,9 @@ void Histogram::merge(const Histogram& other) {
 }
 
 std::uint64_t Histogram::percentile(double percent) const {
+  // A percentile is rarely a binary fraction: 99.9% of 1000 values are 999 of them.
   const auto wanted =
-      static_cast<std::uint64_t>(std::ceil(percent / 100 * static_cast<double>(count_)));
+      static_cast<std::uint64_t>(std::ceil(percent * static_cast<double>(count_) / 100 - 1e-6));
   std::uint64_t seen = 0;
   for (std::size_t i = 0; i < kBuckets; ++i) {
     seen += (*counts_)[i];

@@ -35,7 +35,7 @@ final class Histogram {
   }
 
   long percentile(double percent) {
-    long wanted = (long) Math.ceil(percent / 100 * count);
+    long wanted = (long) Math.ceil(percent * count / 100 - 1e-6);
     long seen = 0;
     for (int i = 0; i < counts.length; ++i) {
       seen += counts[i];

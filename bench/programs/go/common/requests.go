@@ -49,7 +49,7 @@ func (h *Histogram) merge(other *Histogram) {
 }
 
 func (h *Histogram) percentile(percent float64) uint64 {
-	wanted := uint64(math.Ceil(percent / 100 * float64(h.count)))
+	wanted := uint64(math.Ceil(percent*float64(h.count)/100 - 1e-6))
 	seen := uint64(0)
 	for i, count := range h.counts {
 		seen += count
