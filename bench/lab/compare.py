@@ -6,6 +6,7 @@ from lab import peers, stats
 from lab.case import higher_is_better
 
 SUBJECT = "tricolor"
+EVEN = 0.01  # a difference of a hundredth is none
 
 
 def values(case, peer, x, figure):
@@ -49,7 +50,7 @@ def _compare(case):
             ratio = stats.ratio_interval(*pair)
             if ratio is None:
                 continue
-            verdict = "less" if ratio[2] < 1 else "more" if ratio[1] > 1 else "even"
+            verdict = "less" if ratio[2] < 1 - EVEN else "more" if ratio[1] > 1 + EVEN else "even"
             found.append({"case": f"{case['suite']}/{case['name']}", "peer": peer.name, "title": peer.title,
                           "language": peer.language, "x": row["x"], "figure": figure, "ratio": ratio[0],
                           "low": ratio[1], "high": ratio[2], "verdict": verdict})

@@ -130,8 +130,8 @@ def program_point(context, twins, entry, peer, arguments, x=None, heap_mb=None, 
 
 
 def chosen_peers(context):
-    """With --quick one collector of Java stands for all of them."""
+    """With --quick one collector of Java stands for all of them, and glibc's malloc for those that are preloaded."""
     if not context.quick:
         return context.present
     java = [peer for peer in context.present if peer.language == "Java"]
-    return [peer for peer in context.present if peer not in java[1:]]
+    return [peer for peer in context.present if peer not in java[1:] and not peer.library]

@@ -139,8 +139,9 @@ def trace_points(session, case, failures):
         if record["failure"]:
             session.progress.line(f"{case.id}: tracing FAILED {failure_text(record)}")
             continue
-        entry = {"collector": peers.collector_cost(peers.by_name(point.peer), outcome.stderr),
-                 "wall s": record["figures"].get("wall s"), "cpu s": record["figures"].get("cpu s")}
+        cost = outcome.cost
+        total = {"wall_s": cost["wall_s"], "cpu_s": cost["user_s"] + cost["system_s"]}
+        entry = total | {"collector": peers.collector_cost(peers.by_name(point.peer), outcome.stderr, total)}
         cycles = parse(outcome.stderr.splitlines()).cycles
         step = max(1, len(cycles) // 1500)
         if cycles:

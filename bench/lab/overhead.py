@@ -4,7 +4,7 @@ What a program costs without any memory management cannot be measured. An upper 
 heaps, of the total cost minus the part that surely belongs to the heap. Every heap's total divided by that is a lower
 bound of its overhead, as the true divisor is at most that large. Here
 
-- the total is the median of the measured runs, of wall or of processor time;
+- the total is the median of the measured runs, of wall or of processor time of the whole process;
 - what surely belongs to the heap is what peers.collector_cost() finds in the account of one more run with tracing on,
   taken as a part of that run's own total: for wall time the pauses, for processor time what the collector says it
   used. Heaps without a collector, and costs of allocation and barriers, subtract nothing. tricolor never stops all
@@ -17,12 +17,16 @@ from lab import peers, stats
 KINDS = (("wall s", "wall_s"), ("cpu s", "cpu_s"))
 
 
-def surely(traced, figure, part):
+def label_of(row, figure):
+    """Whole processes are compared, as a collector's log tells of the whole process; replays have no such figure."""
+    return f"process {figure}" if f"process {figure}" in row["figures"] else figure
+
+
+def surely(traced, part):
     """The part of the total that the collector's account claims, between 0 and 1."""
-    total = traced.get(figure) if traced else None
-    if not total:
+    if not traced or not traced.get(part):
         return 0.0
-    return min(0.99, max(0.0, traced["collector"][part] / total))
+    return min(0.95, max(0.0, traced["collector"][part] / traced[part]))
 
 
 def distilled(rows, traced, figure, part):
@@ -31,9 +35,9 @@ def distilled(rows, traced, figure, part):
     for row in rows:
         if figure not in row["figures"]:
             continue
-        total = row["figures"][figure]["median"]
+        total = row["figures"][label_of(row, figure)]["median"]
         key = row["peer"] if row["x"] is None else f"{row['peer']}@{row['x']:g}"
-        candidates.append((total * (1 - surely(traced.get(key), figure, part)), key))
+        candidates.append((total * (1 - surely(traced.get(key), part)), key))
     return min(candidates) if candidates else None
 
 
@@ -51,7 +55,7 @@ def of_case(case):
             for row in group:
                 if figure not in row["figures"]:
                     continue
-                value = row["figures"][figure]
+                value = row["figures"][label_of(row, figure)]
                 found.append({"figure": figure, "language": language, "peer": row["peer"], "title": row["title"],
                               "x": row["x"], "overhead": value["median"] / least[0] - 1,
                               "low": value["low"] / least[0] - 1, "high": value["high"] / least[0] - 1,

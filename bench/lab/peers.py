@@ -132,7 +132,7 @@ def limit_is_soft(peer):
 def traced(peer):
     """How a collector is made to tell of its cycles on stderr: (words behind `java`, environment)."""
     if peer.language == "Java":
-        return ["-Xlog:gc,gc+cpu:stderr:uptime"], {}
+        return ["-Xlog:gc,gc+cpu,gc+phases:stderr:uptime"], {}
     if peer.name == "boehm":
         return [], {"GC_PRINT_STATS": "1"}
     if peer.name == "go":
@@ -145,11 +145,12 @@ JAVA_CPU = re.compile(r"\] GC\(\d+\) User=(\d+(?:\.\d+)?)s Sys=(\d+(?:\.\d+)?)s"
 BOEHM_COLLECTION = re.compile(r"Complete collection took (\d+) ms (\d+) ns")
 
 
-def collector_cost(peer, stderr):
+def collector_cost(peer, stderr, total):
     """What the collector's own account attributes to it: {"wall_s", "cpu_s"}, each what is surely its own.
 
     Wall: the times for which all threads of the program stood still. CPU: what it says it used; where its account
-    has the wall time of a pause alone, one processor's.
+    has the wall time of pauses alone, the same part of the process's processor time, as the machine may have taken
+    its share of both. `total` has the process's "wall_s" and "cpu_s".
     """
     if peer.name in ("tricolor", "go"):
         cycles = gctrace.parse(stderr.splitlines()).cycles
@@ -162,8 +163,8 @@ def collector_cost(peer, stderr):
     if peer.language == "Java":
         wall = sum(map(float, JAVA_PAUSE.findall(stderr))) / 1000
         cpu = sum(float(user) + float(system) for user, system in JAVA_CPU.findall(stderr))
-        return {"wall_s": wall, "cpu_s": max(wall, cpu)}
+        return {"wall_s": wall, "cpu_s": cpu}
     if peer.name == "boehm":
         wall = sum(int(ms) + int(ns) * 1e-6 for ms, ns in BOEHM_COLLECTION.findall(stderr)) / 1000
-        return {"wall_s": wall, "cpu_s": wall}
+        return {"wall_s": wall, "cpu_s": wall / total["wall_s"] * total["cpu_s"] if total["wall_s"] else 0.0}
     return {"wall_s": 0.0, "cpu_s": 0.0}

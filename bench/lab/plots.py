@@ -120,7 +120,7 @@ def latency_curves(case):
     if not rows:
         return None
     plt = pyplot()
-    figure, axes = plt.subplots(figsize=(8.4, 3.4))
+    figure, axes = plt.subplots(figsize=(9.6, 3.4))
     far = 0.99
     for row in rows:
         points = [(1 - min(percent, 99.99999) / 100, max(value, 1e-3)) for percent, value in row["latency"]
@@ -137,7 +137,7 @@ def latency_curves(case):
     axes.set_ylabel("us")
     axes.set_xlabel("percentile")
     axes.set_title("latency: how long the slowest took")
-    axes.legend(loc="upper left", ncols=2)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return svg(plt, figure)
 
 
@@ -152,7 +152,7 @@ def utilisation(case):
     if not lines:
         return None
     plt = pyplot()
-    figure, axes = plt.subplots(figsize=(5.2, 3))
+    figure, axes = plt.subplots(figsize=(6.6, 3))
     for row, points in lines:
         axes.plot([x for x, _ in points], [y * 100 for _, y in points], marker="o", markersize=3.5, **line_of(row))
     axes.set_xscale("log")
@@ -161,7 +161,7 @@ def utilisation(case):
     axes.set_xlabel("window, ms")
     axes.set_ylabel("% left to the program")
     axes.set_title("minimum mutator utilisation")
-    axes.legend(ncols=2)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return svg(plt, figure)
 
 
@@ -209,7 +209,7 @@ def curves(case):
         axes.set_ylim(bottom=0)
         axes.set_xlabel(label)
         axes.set_title(figure)
-    grid[0][-1].legend(loc="best")
+    grid[0][-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return svg(plt, figure_)
 
 
