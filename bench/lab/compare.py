@@ -2,10 +2,11 @@
 
 A ratio is tricolor's figure through the other's, turned around where more is better: below 1, tricolor needs less.
 """
-from lab import peers, stats
+from lab import stats
 from lab.case import higher_is_better
 
 SUBJECT = "tricolor"
+NO_RIVALS = (SUBJECT, "limit")  # clearing memory alone is a limit
 EVEN = 0.01  # a difference of a hundredth is none
 
 
@@ -29,7 +30,7 @@ _known = {}  # by id of a case, which is kept with it so that the id stays its o
 
 
 def comparisons(case):
-    """[{case, peer, title, language, x, figure, ratio, low, high, verdict}]; verdict: less, more or even."""
+    """[{case, peer, title, x, figure, ratio, low, high, verdict}]; verdict: less, more or even."""
     if id(case) not in _known:
         _known[id(case)] = (case, _compare(case))
     return _known[id(case)][1]
@@ -37,13 +38,11 @@ def comparisons(case):
 
 def _compare(case):
     found = []
-    known = {peer.name: peer for peer in peers.ALL}
     for row in case.get("summary", []):
-        peer = known.get(row["peer"])
-        if peer is None or peer.name == SUBJECT:
+        if row["peer"] in NO_RIVALS:
             continue
         for figure in main_figures(case):
-            ours, theirs = values(case, SUBJECT, row["x"], figure), values(case, peer.name, row["x"], figure)
+            ours, theirs = values(case, SUBJECT, row["x"], figure), values(case, row["peer"], row["x"], figure)
             if not ours or not theirs:
                 continue
             pair = (theirs, ours) if higher_is_better(figure) else (ours, theirs)
@@ -51,8 +50,8 @@ def _compare(case):
             if ratio is None:
                 continue
             verdict = "less" if ratio[2] < 1 - EVEN else "more" if ratio[1] > 1 + EVEN else "even"
-            found.append({"case": f"{case['suite']}/{case['name']}", "peer": peer.name, "title": peer.title,
-                          "language": peer.language, "x": row["x"], "figure": figure, "ratio": ratio[0],
+            found.append({"case": f"{case['suite']}/{case['name']}", "peer": row["peer"],
+                          "title": row["title"], "x": row["x"], "figure": figure, "ratio": ratio[0],
                           "low": ratio[1], "high": ratio[2], "verdict": verdict})
     return found
 

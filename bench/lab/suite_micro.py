@@ -1,7 +1,11 @@
 """Small loops over one operation: allocation, barrier, marking, handshakes, pool."""
+import shutil
+import subprocess
+
 from lab import peers
 from lab.case import Case, Point
 from lab.context import chosen_peers, program_point
+from lab.process import tail
 
 SHAPES = ("order", "runs", "shuffled", "random")
 
@@ -51,6 +55,26 @@ def mark_points(context, twins, words, x=None):
     return [point for point in points if point]
 
 
+POOLS = (("tricolor", "sync::Pool"), ("mutex", "free list, mutex"), ("make", "collected, no pool"),
+         ("malloc", "malloc (glibc)"), ("go", "Go sync.Pool"))
+
+
+def pool_case(context, quick):
+    def prepare(_session, case):
+        # Built by its name alone, as it needs Go.
+        if shutil.which("go") and context.executable("pool-bench-go") is None:
+            result = subprocess.run(["ninja", "-C", context.build_dir, "bench/pool/pool-bench-go"],
+                                    capture_output=True, text=True, check=False)
+            if result.returncode != 0:
+                context.problems.append(f"pool-bench-go did not compile: {tail(result.stdout + result.stderr)}")
+        executables = [(name, title, context.executable(f"pool-bench-{name}")) for name, title in POOLS]
+        case.points = [Point(name, title, [executable, *quick, *context.extra])
+                       for name, title, executable in executables if executable]
+
+    return Case("micro", "pool", "reusing an object instead of making one", [], context.runs, (),
+                extract=plain_record, prepare=prepare)
+
+
 def plan(context, twins):
     quick = ["--quick"] * context.quick
     cases = []
@@ -60,12 +84,15 @@ def plan(context, twins):
         cases.append(Case("micro", "allocate", "an object that is garbage at once, by size and occupancy",
                           allocate_points(context, executable, quick), context.runs, (), extract=contender_record))
 
-    for name, title in (("barrier", "storing a reference"), ("pool", "pool: get and put"),
+    for name, title in (("barrier", "storing a reference"),
                         ("handshake", "how long a thread is held; assists and stalls")):
         executable = context.executable(f"{name}-bench")
         if executable:
             point = Point("tricolor", "tricolor", [executable, "--json", *quick, *context.extra])
             cases.append(Case("micro", name, title, [point], context.runs, (), extract=plain_record))
+
+    if context.executable("pool-bench-tricolor"):
+        cases.append(pool_case(context, quick))
 
     main = ("wall ns/object", "cpu ns/object", "peak MB")
     for shape in SHAPES:

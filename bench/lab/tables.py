@@ -161,17 +161,17 @@ def minima(results):
 
 def decode_shares(results):
     """The replayer's own part of each trace's processor time, against its bound of a fifth."""
+    cases = [case for case in measured(results, "traces")
+             if any("decode share" in row["figures"] for row in case["summary"])]
+    titles = titles_of(cases)
     rows = []
-    for case in measured(results, "traces"):
-        decode = compare.row_of(case, "decode")
-        if not decode or "cpu s" not in decode["figures"]:
-            continue
-        own = decode["figures"]["cpu s"]["median"]
-        for name in ("tricolor", "malloc"):
+    for case in cases:
+        rows.append([case["name"]])
+        for name in titles:
             row = compare.row_of(case, name)
-            if row and "cpu s" in row["figures"] and row["figures"]["cpu s"]["median"]:
-                rows.append([case["name"], row["title"], f"{own / row['figures']['cpu s']['median']:.0%}"])
-    return Table("The replayer's own part of the processor time", ["", "of", "part"], rows)
+            share = row["figures"].get("decode share") if row else None
+            rows[-1].append(f"{share['median']:.0%}" + " (beyond 20%)" * (share["median"] > 0.2) if share else "")
+    return Table("The replayer's own part of the processor time", ["", *titles.values()], rows)
 
 
 def missing(results):
