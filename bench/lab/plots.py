@@ -6,8 +6,9 @@ from lab.gctrace import Cycle
 
 COLORS = {
     "tricolor": "#1f5f99", "boehm": "#b0722e", "malloc": "#6f7680", "mimalloc": "#9a8fb5", "jemalloc": "#b58f9f",
-    "shared": "#8a7a52", "arena": "#b9bec4", "mutex": "#8a7a52", "make": "#7f9fbf", "go": "#2b8f84", "java-g1": "#a2465b", "java-parallel": "#c07c8b",
-    "java-zgc": "#7d3f98", "java-shenandoah": "#b48ac9", "limit": "#c9c9c9",
+    "shared": "#8a7a52", "arena": "#b9bec4", "go": "#2b8f84", "java-g1": "#a2465b", "java-parallel": "#c07c8b",
+    "java-zgc": "#7d3f98", "java-shenandoah": "#b48ac9", "limit": "#c9c9c9", "mutex": "#8a7a52",
+    "make": "#7f9fbf",
 }
 BETTER, WORSE, EVEN = "#2f7f6f", "#b4532a", "#8a9099"
 

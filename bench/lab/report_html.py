@@ -129,8 +129,8 @@ def page(results):
         "<nav>" + "".join(f'<a href="#{name}">{e(title)}</a>' for name, title in links) + "</nav>", failed,
         '<h2 id="summary">Summary</h2>', table(tables.balance(results)),
         picture(plots.overall_bars(results) if draw else None, "ratios over all programs"),
-        '<p class="note">Bars: the geometric mean of tricolor\'s ratios in the programs, on the left where it needs less. '
-        "Thin lines: from the least to the greatest ratio of a single program.</p>" if draw else "",
+        '<p class="note">Bars: the geometric mean of tricolor\'s ratios in the programs, on the left where it needs '
+        "less. Thin lines: from the least to the greatest ratio of a single program.</p>" if draw else "",
         "" if draw else "<p class='bad'>matplotlib is not installed: the page has no pictures "
                         "(apt-get install python3-matplotlib).</p>",
         '<h2 id="losses">Where tricolor loses</h2>', table(tables.losses(results)),
