@@ -19,6 +19,7 @@ ALLOWED = {
     "gc/": ("include/", "runtime/", "gc/"),
     "pool/": ("include/", "runtime/", "gc/", "pool/"),
     "bench/": ("include/", "runtime/", "gc/", "pool/", "bench/", "tools/"),
+    "examples/": ("include/",),
     "tools/": ("include/", "runtime/", "gc/", "pool/", "bench/", "tools/"),
     "tests/": ("include/", "runtime/", "gc/", "pool/", "bench/", "tools/", "tests/"),
 }
