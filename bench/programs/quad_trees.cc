@@ -94,7 +94,7 @@ std::uint64_t black_points(const Quad* tree, std::uint64_t size) {
 
 int main(int argc, char** argv) {
   Program program(argc, argv);
-  const std::uint64_t steps = program.number("--steps", 600, 30);
+  const std::uint64_t steps = program.number("--steps", 300, 30);
   const std::int64_t size = std::int64_t{1} << program.number("--size", 12, 10);
   backend::start();
   program.begin();

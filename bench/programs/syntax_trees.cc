@@ -163,7 +163,7 @@ int main(int argc, char** argv) {
   Program program(argc, argv);
   const auto documents =
       static_cast<std::uint32_t>(program.number("--live-mb", 128, 8) * kDocumentsPerMb);
-  const std::uint64_t count = program.number("--requests", 200'000, 3'000);
+  const std::uint64_t count = program.number("--requests", 60'000, 3'000);
   backend::start();
   Control control;
   Requests served(program.number("--interval", 0, 0));

@@ -96,7 +96,7 @@ final class QuadTrees {
 
   public static void main(String[] arguments) {
     Program program = new Program(arguments);
-    long steps = program.number("--steps", 600, 30);
+    long steps = program.number("--steps", 300, 30);
     int size = 1 << (int) program.number("--size", 12, 10);
     program.begin();
     Random random = new Random(1);

@@ -136,7 +136,7 @@ final class SyntaxTrees {
   public static void main(String[] arguments) {
     Program program = new Program(arguments);
     Document[] store = new Document[(int) program.number("--live-mb", 128, 8) * DOCUMENTS_PER_MB];
-    long count = program.number("--requests", 200_000, 3_000);
+    long count = program.number("--requests", 60_000, 3_000);
     requests = new Requests(program.number("--interval", 0, 0));
     Random random = new Random(1);
     long checksum = 0;

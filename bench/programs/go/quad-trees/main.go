@@ -102,7 +102,7 @@ func (tree *quad) blackPoints(size uint64) uint64 {
 
 func main() {
 	var program common.Program
-	steps := common.Number("--steps", 600, 30)
+	steps := common.Number("--steps", 300, 30)
 	size := int64(1) << common.Number("--size", 12, 10)
 	program.Begin()
 	random := common.Random(1)

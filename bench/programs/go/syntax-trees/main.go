@@ -134,7 +134,7 @@ func replace(d *document, f int, random *common.Random) uint64 {
 func main() {
 	var program common.Program
 	store := make([]*document, common.Number("--live-mb", 128, 8)*documentsPerMB)
-	count := common.Number("--requests", 200_000, 3_000)
+	count := common.Number("--requests", 60_000, 3_000)
 	requests = common.NewRequests(common.Number("--interval", 0, 0))
 	random := common.Random(1)
 	checksum := uint64(0)
