@@ -231,6 +231,11 @@ class GraphCompiler {
   // The object's anchor is about to go: takes the spare one, or a register.
   void save(uint32_t object, const Anchor& lost) {
     if (is_dying(object)) return;
+    // Objects are numbered in the order of their allocation.
+    if (object + kWindow > writer_.allocations(lane_)) {
+      anchors_.set(object, {Anchor::Kind::kNewest, kNobody, 0});
+      return;
+    }
     const Anchor spare = anchors_.spare(object);
     bool is_there = false;
     if (spare.kind == Anchor::Kind::kField) {

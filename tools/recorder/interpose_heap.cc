@@ -6,8 +6,10 @@
 // a small arena and are never given back.
 
 #include <dlfcn.h>
+#include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cerrno>
@@ -17,6 +19,7 @@
 
 #include "tools/recorder/output.h"
 #include "tools/recorder/recorder.h"
+#include "tools/recorder/watch.h"
 
 #define TRICOLOR_INTERPOSE extern "C" __attribute__((visibility("default")))
 
@@ -98,6 +101,15 @@ void* noted(void* block, size_t bytes, Kind kind = Kind::kAlloc, size_t alignmen
   return block;
 }
 
+// What the copy stores is seen as any other copy is.
+void* reallocate_by_copy(void* block, size_t bytes) {
+  void* const moved = bytes == 0 ? nullptr : malloc(bytes);
+  if (moved == nullptr && bytes != 0) return nullptr;
+  if (moved != nullptr) memcpy(moved, block, std::min(bytes, malloc_usable_size(block)));
+  free(block);
+  return moved;
+}
+
 void* reallocate(void* block, size_t bytes) {
   if (is_in_arena(block)) {
     size_t old_bytes = 0;
@@ -107,6 +119,7 @@ void* reallocate(void* block, size_t bytes) {
     return moved;
   }
   if (!tools::recorder::is_recording()) return next_functions.realloc(block, bytes);
+  if (tools::recorder::watch::kCopiesReallocs) return reallocate_by_copy(block, bytes);
   if (bytes == 0) {
     // The C library frees the block here.
     tools::recorder::note_free(block);

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <initializer_list>
@@ -65,6 +66,18 @@ void complain(const char* text, const char* detail, const char* reason) {
       static_cast<size_t>(length) < sizeof line ? static_cast<size_t>(length) : sizeof line - 1;
   const SignalShield shield;
   write_fully(STDERR_FILENO, reinterpret_cast<const std::byte*>(line), bytes);
+}
+
+int level_from_environment(int otherwise) {
+  const char* text = getenv("TRICOLOR_TRACE_LEVEL");
+  if (text == nullptr) return otherwise;
+  char* end = nullptr;
+  const long value = strtol(text, &end, 10);
+  if (end == text || *end != '\0' || value < 1 || value > 19) {
+    complain("TRICOLOR_TRACE_LEVEL=", text, ": expected a number from 1 to 19, 3 is used");
+    return otherwise;
+  }
+  return static_cast<int>(value);
 }
 
 bool Output::set_path(const char* path) {

@@ -21,6 +21,10 @@ namespace tools::recorder {
 // Writes "tricolor recorder: TEXT\n" to stderr with one write(2). Allocates nothing.
 void complain(const char* text, const char* detail = "", const char* reason = "");
 
+// TRICOLOR_TRACE_LEVEL; `otherwise` when it is not set, or, after a complaint, no number from 1
+// to 19.
+int level_from_environment(int otherwise);
+
 class Output {
  public:
   // Fixes the path; a relative one is taken from the current directory. False, after a complaint,

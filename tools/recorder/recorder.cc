@@ -16,6 +16,7 @@
 #include "bench/trace/encode.h"
 #include "tools/recorder/address_table.h"
 #include "tools/recorder/output.h"
+#include "tools/recorder/watch.h"
 
 namespace tools::recorder {
 namespace {
@@ -53,6 +54,7 @@ std::atomic<State> state{State::kOff};
 std::atomic<uint64_t> next_ticket{0};
 std::atomic<uint64_t> objects{0};
 std::atomic<uint64_t> unplaced{0};
+std::atomic<bool> has_type{false};  // type 1 is defined
 
 pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 Lane* lanes = nullptr;
@@ -117,11 +119,11 @@ bool is_on() { return state.load(std::memory_order_relaxed) == State::kOn; }
 bool open_output_locked() {
   if (output.is_created()) return true;
   char text[256];
-  const int length =
-      snprintf(text, sizeof text, "recorder=malloc\nprogram=%s\n", program_invocation_short_name);
+  const int length = snprintf(text, sizeof text, "recorder=%s\nprogram=%s\n", watch::kName,
+                              program_invocation_short_name);
   std::byte header[kFileHeaderBytes + sizeof text + 4];
   const size_t text_bytes = length < 0 ? 0 : std::min(static_cast<size_t>(length), sizeof text - 1);
-  encode_file_header(kHasFrees, text, static_cast<uint32_t>(text_bytes), header);
+  encode_file_header(watch::kFlags, text, static_cast<uint32_t>(text_bytes), header);
   return output.create(owner) && output.write(header, kFileHeaderBytes + text_bytes + 4);
 }
 
@@ -188,6 +190,17 @@ Lane* make_lane_locked() {
   lane->next = lanes;
   lanes = lane;
   return lane;
+}
+
+// Type 1: bytes without references. The lane's lock is held.
+void define_type_locked(Lane& lane) {
+  static constexpr char kTypeName[] = "bytes";
+  constexpr size_t kLength = sizeof kTypeName - 1;
+  if (has_type.exchange(true, std::memory_order_relaxed)) return;
+  if (!lane.encoder.has_room(kOperands + 1, kLength)) flush_locked(lane);
+  const uint64_t ticket = next_ticket.fetch_add(1, std::memory_order_relaxed);
+  lane.encoder.add(ticket, Kind::kTypeDef, {1, 1, 0, kLength});
+  lane.encoder.add_bytes(std::as_bytes(std::span(kTypeName, kLength)));
 }
 
 // This thread's lane, taken at its first event.
@@ -263,6 +276,7 @@ void before_fork() {
   // locks.
   fork_is_unsafe = inside != 0;
   if (fork_is_unsafe) return;
+  watch::take_turn();
   inside = inside + 1;
   pthread_mutex_lock(&registry_lock);
   for (Lane* lane = lanes; lane != nullptr; lane = lane->next) pthread_mutex_lock(&lane->lock);
@@ -276,6 +290,7 @@ void release_after_fork() {
   for (Lane* lane = lanes; lane != nullptr; lane = lane->next) pthread_mutex_unlock(&lane->lock);
   pthread_mutex_unlock(&registry_lock);
   inside = inside - 1;
+  watch::end_turn();
 }
 
 void after_fork_in_parent() {
@@ -290,6 +305,8 @@ void after_fork_in_child() {
     return;
   }
   table.clear_locked();
+  watch::forget_all();
+  has_type.store(false, std::memory_order_relaxed);
   for (Lane* lane = lanes; lane != nullptr; lane = lane->next) {
     lane->encoder.reset();
     lane->is_taken = lane == my_lane;
@@ -305,18 +322,6 @@ void after_fork_in_child() {
   release_after_fork();
 }
 
-int level_from_environment() {
-  const char* text = getenv("TRICOLOR_TRACE_LEVEL");
-  if (text == nullptr) return kDefaultLevel;
-  char* end = nullptr;
-  const long value = strtol(text, &end, 10);
-  if (end == text || *end != '\0' || value < 1 || value > 19) {
-    complain("TRICOLOR_TRACE_LEVEL=", text, ": expected a number from 1 to 19, 3 is used");
-    return kDefaultLevel;
-  }
-  return static_cast<int>(value);
-}
-
 }  // namespace
 
 void start() {
@@ -326,7 +331,7 @@ void start() {
     complain("TRICOLOR_TRACE_OUT names no file; nothing is recorded");
     return;
   }
-  level = level_from_environment();
+  level = level_from_environment(kDefaultLevel);
   owner = getpid();
   context = ZSTD_createCCtx();
   packed_capacity = ZSTD_compressBound(kPayloadBytes);
@@ -347,22 +352,30 @@ void start() {
 bool is_recording() { return is_on() && inside == 0; }
 
 void note_alloc(Kind kind, const void* block, size_t bytes, unsigned align_log2) {
+  const watch::Turn turn;
   const Inside guard;
   Lane* lane = lane_of_thread();
   if (lane == nullptr) return;
   const Locked locked(lane->lock);
   if (!is_on()) return;
+  if (kind == Kind::kAllocTyped) define_type_locked(*lane);
   const uint64_t ticket = kind == Kind::kAllocAligned ? add_locked(*lane, kind, {bytes, align_log2})
+                          : kind == Kind::kAllocTyped ? add_locked(*lane, kind, {1, bytes})
                                                       : add_locked(*lane, kind, {bytes});
   objects.fetch_add(1, std::memory_order_relaxed);
   bool lost = false;
   const uint64_t before = table.insert(block, ticket, lost);
   // The address is in use again, so its last block was freed where the recorder could not see it.
-  if (before != AddressTable::kNone) add_aged_locked(*lane, Kind::kFree, before, nullptr);
+  if (before != AddressTable::kNone) {
+    watch::ended(block);
+    if (watch::kFreesByReuse) add_aged_locked(*lane, Kind::kFree, before, nullptr);
+  }
+  watch::began(block, bytes, ticket, kind != Kind::kAllocTyped);
   if (lost) unplaced.fetch_add(1, std::memory_order_relaxed);
 }
 
 void note_free(const void* block) {
+  const watch::Turn turn;
   const Inside guard;
   Lane* lane = lane_of_thread();
   if (lane == nullptr) return;
@@ -372,7 +385,26 @@ void note_free(const void* block) {
   if (object == AddressTable::kNone) {
     unplaced.fetch_add(1, std::memory_order_relaxed);
   } else {
+    watch::ended(block);
     add_aged_locked(*lane, Kind::kFree, object, nullptr);
+  }
+}
+
+void note_reference(Kind kind, uint64_t place, uint64_t slot, uint64_t target) {
+  const Inside guard;
+  Lane* lane = lane_of_thread();
+  if (lane == nullptr) return;
+  const Locked locked(lane->lock);
+  if (!is_on()) return;
+  if (!lane->encoder.has_room(kOperands)) flush_locked(*lane);
+  const uint64_t ticket = next_ticket.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t age = target == kNoTicket ? 0 : ticket - target;
+  if (kind == Kind::kStore) {
+    lane->encoder.add(ticket, kind, {ticket - place, slot, age});
+  } else if (kind == Kind::kRootSet) {
+    lane->encoder.add(ticket, kind, {place, age});
+  } else {
+    lane->encoder.add(ticket, kind, {place});
   }
 }
 

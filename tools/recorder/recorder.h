@@ -12,7 +12,7 @@
 // [recorder.unseen]             what the recorder itself allocates is not recorded, nor what a
 //                               signal handler does that interrupts the recorder.
 //
-// Lock order: registry, lanes, then output or a shard of the address table.
+// Lock order: a turn (watch.h), registry, lanes, then output or a shard of the address table.
 // Threads: any, from within the allocator; errno is preserved.
 
 #include <cstddef>
@@ -30,7 +30,10 @@ void start();
 // True when this call, on this thread, is to be recorded.
 bool is_recording();
 
-// A block was allocated: `kind` is kAlloc, kAllocZeroed or kAllocAligned.
+inline constexpr uint64_t kNoTicket = ~uint64_t{0};
+
+// A block was allocated: `kind` is kAlloc, kAllocZeroed or kAllocAligned, or kAllocTyped for one
+// that holds no references (the only type there is; its elements are bytes).
 void note_alloc(Kind kind, const void* block, size_t bytes, unsigned align_log2 = 0);
 // A block is about to be freed.
 void note_free(const void* block);
@@ -39,6 +42,10 @@ void note_free(const void* block);
 uint64_t begin_realloc(const void* block);
 void end_realloc(uint64_t before, const void* new_block, size_t bytes);
 void cancel_realloc(uint64_t before, const void* block);
+
+// kStore: word `slot` of the object with ticket `place`; kRootSet, kRootClear: the root `place`. It
+// refers to the object with ticket `target`, or to nothing (kNoTicket). Within a turn (watch.h).
+void note_reference(Kind kind, uint64_t place, uint64_t slot, uint64_t target);
 
 void note_mark(const char* text);
 void note_request(Kind kind, uint64_t request);
