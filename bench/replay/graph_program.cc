@@ -51,12 +51,12 @@ std::vector<Shape> shapes_of(const Graph& graph) {
 
 class GraphCompiler {
  public:
-  GraphCompiler(const Graph& graph, bool is_parallel)
+  GraphCompiler(const Graph& graph, bool is_parallel, const std::string& trace)
       : graph_(graph),
         is_parallel_(is_parallel),
         shapes_(shapes_of(graph)),
         lane_of_thread_(lanes()),
-        writer_(count_lanes(), graph.objects.size() + graph.roots),
+        writer_(checked_lanes(trace), graph.objects.size() + graph.roots),
         anchors_(graph.objects.size()),
         name_of_(graph.objects.size(), kNone),
         held_in_(graph.objects.size(), kNone),
@@ -96,6 +96,11 @@ class GraphCompiler {
     uint32_t count = 1;
     for (const auto& [thread, lane] : lane_of_thread_) count = std::max(count, lane + 1);
     return count;
+  }
+
+  uint32_t checked_lanes(const std::string& trace) const {
+    check_lanes(count_lanes(), trace);
+    return count_lanes();
   }
 
   static bool names(const GraphStep& step, uint32_t object) {
@@ -319,7 +324,7 @@ CompiledProgram compile_graph(const Graph& graph, bool is_parallel, const std::s
                              kMaxBytes, i, graph.objects[i].bytes));
     }
   }
-  return GraphCompiler(graph, is_parallel).compile();
+  return GraphCompiler(graph, is_parallel, trace).compile();
 }
 
 }  // namespace bench::replay

@@ -1,7 +1,11 @@
 #include "bench/replay/lanes.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
+
+#include "bench/trace/error.h"
 
 namespace bench::replay {
 
@@ -25,6 +29,12 @@ std::map<uint32_t, uint32_t> ThreadSpans::lanes() const {
     lane_of[thread] = lane;
   }
   return lane_of;
+}
+
+void check_lanes(uint32_t lanes, const std::string& trace) {
+  if (lanes <= kMostLanes) return;
+  throw trace::TraceError(
+      trace, fmt::format("expected at most {} threads alive at once, found {}", kMostLanes, lanes));
 }
 
 LaneWriter::LaneWriter(uint32_t lanes, uint64_t objects) : lanes_(lanes) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "bench/replay/program.h"
@@ -32,6 +33,10 @@ class ThreadSpans {
   };
   std::map<uint32_t, Span> spans_;
 };
+
+inline constexpr uint32_t kMostLanes = 1024;
+// Throws TraceError, naming `trace`, when there are more.
+void check_lanes(uint32_t lanes, const std::string& trace);
 
 class LaneWriter {
  public:

@@ -135,7 +135,7 @@ class Linker {
   std::array<uint32_t, 65> youngest_;
 };
 
-CompiledProgram compile_lives(Lives lives, bool is_parallel) {
+CompiledProgram compile_lives(Lives lives, bool is_parallel, const std::string& trace) {
   std::vector<uint32_t> lane_of_step(lives.steps.size());
   uint32_t lanes = 1;
   if (is_parallel) {
@@ -145,6 +145,7 @@ CompiledProgram compile_lives(Lives lives, bool is_parallel) {
       lanes = std::max(lanes, lane_of_step[i] + 1);
     }
   }
+  check_lanes(lanes, trace);
   find_homes(lane_of_step, lives);
 
   CompiledProgram program;
@@ -201,7 +202,7 @@ CompiledProgram compile(trace::Reader& reader, Threads threads) {
     throw trace::TraceError(reader.name(), 12,
                             "expected a trace with the ends of objects, this has none");
   }
-  return compile_lives(read_lives(reader), threads != Threads::kOne);
+  return compile_lives(read_lives(reader), threads != Threads::kOne, reader.name());
 }
 
 }  // namespace bench::replay
