@@ -59,7 +59,7 @@ def minimum_heap(session, case, make_point, peer, soft):
         return fits(record, soft, megabytes)
 
     try:
-        found = smallest(works, max(4, math.ceil(free["figures"]["peak MB"])), 0.12 if session.context.quick else 0.04)
+        found = smallest(works, max(4, math.ceil(free["figures"]["peak MB"])), 0.25 if session.context.quick else 0.04)
     finally:
         case.limit_s = limit_s
     if found is None:

@@ -19,12 +19,13 @@ def plain_record(outcome):
     return {"figures": figures, "texts": {}}
 
 
-FILTER = "--benchmark_filter=/"
+FILTER = "--benchmark_filter="
+QUICK_CASES = "^(garbage|replace|occupied/75).*"
 
 
 def contender_record(outcome):
     """Of the figures "case/contender wall ns" those of the contender that the filter names, without its name."""
-    contender = next(word for word in outcome.command if word.startswith(FILTER)).removeprefix(FILTER).rstrip("/")
+    contender = next(word for word in outcome.command if word.startswith(FILTER)).split("/")[-2]
     marker = f"/{contender} "
     figures = {label.replace(marker, " "): float(value) for label, value in outcome.said.items() if marker in label}
     if not figures:
@@ -35,7 +36,8 @@ def contender_record(outcome):
 def allocate_points(context, executable, quick):
     """A process for each contender; preloaded allocators run malloc's, and one only clears the memory."""
     def point(name, title, contender, environment):
-        return Point(name, title, [executable, "--json", f"{FILTER}{contender}/", *quick, *context.extra], environment)
+        chosen = f"{FILTER}{QUICK_CASES if context.quick else ''}/{contender}/"
+        return Point(name, title, [executable, "--json", chosen, *quick, *context.extra], environment)
 
     points = [point(peer.name, peer.title, peer.backend, peers.preload(peer)) for peer in context.present
               if peer.language == "C++" and peer.backend in ("tricolor", "boehm", "malloc")]

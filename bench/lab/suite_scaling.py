@@ -5,7 +5,7 @@ from lab.context import chosen_peers, program_point
 from lab.suite_micro import mark_points, mark_record
 
 LIVE_MB = (64, 256, 1024, 4096, 8192)
-QUICK_LIVE_MB = (64, 256)
+QUICK_LIVE_MB = (32, 128)
 THREADS = (1, 2, 4, 16)
 QUICK_THREADS = (1, 4)
 LIVE_PROGRAMS = ("lru-cache", "syntax-trees")
@@ -28,7 +28,7 @@ def live_case(context, twins):
     def prepare(_session, case):
         for live in fitting(context, case):
             words = [f"--bytes={OBJECT_BYTES}", f"--objects={live * 2**20 // OBJECT_BYTES}", "--shape=random",
-                     f"--collections={3 if context.quick else 5}"]
+                     f"--collections={2 if context.quick else 5}"]
             case.points += mark_points(context, twins, words, live)
         if not case.points:
             raise Skipped("the program mark is not there")
