@@ -24,14 +24,17 @@ final class Finalizers {
     }
   }
 
-  /** Collects, and waits until nothing has been closed for a while. */
-  private static void finish() throws InterruptedException {
+  /** Collects, and waits until all but the kept are closed, or nothing has been closed for a while. */
+  private static void finish(long closable) throws InterruptedException {
     System.gc();
-    long before;
-    do {
-      before = closed.get();
-      Thread.sleep(5);
-    } while (before != closed.get());
+    long before = -1;
+    for (int idle = 0; closed.get() < closable && idle < 200; ++idle) {
+      if (closed.get() != before) {
+        before = closed.get();
+        idle = 0;
+      }
+      Thread.sleep(1);
+    }
   }
 
   public static void main(String[] arguments) throws InterruptedException {
@@ -51,7 +54,7 @@ final class Finalizers {
       inUse[place] = handle;
       mostOpen = Math.max(mostOpen, i + 1 - closed.get());
     }
-    finish();
+    finish(handles - inUse.length);
     program.figure("most open", mostOpen);
     program.figure("open at the end", handles - closed.get());
     program.end(checksum, null);
