@@ -21,9 +21,10 @@ bool Hooks::remove(uint64_t id) {
   const auto at =
       std::find_if(entries_.begin(), entries_.end(), [id](const Entry& e) { return e.id == id; });
   if (at == entries_.end()) return false;
+  if (running_ == id && !g_collector.on_this_thread()) return false;
   removed.swap(at->hook);
   entries_.erase(at);
-  return running_ != id || g_collector.on_this_thread();
+  return true;
 }
 
 void Hooks::run() {

@@ -17,7 +17,7 @@ namespace tricolor::gc {
 class Hooks {
  public:
   uint64_t add(std::function<void()> hook);
-  // False when there is no such hook, or it is running right now on another thread.
+  // False when there is no such hook, or it is running right now on another thread: then it stays.
   bool remove(uint64_t id);
   void run();
 

@@ -105,9 +105,10 @@ TRICOLOR_API void unregister_stack(const void* lo) noexcept;
 using HookId = std::uint64_t;
 
 // Calls `hook` once at the start of every cycle, before marking, on the collector's thread. A hook
-// may use collected objects and must not start or wait for a collection. Any thread may register;
-// the hook may still be running when unregister_pre_mark_hook returns false, never when it returns
-// true.
+// may use collected objects and must not start or wait for a collection. Any thread may register
+// and unregister. unregister_pre_mark_hook returns true when the hook is gone and not running;
+// false when it is running right now, and then it stays registered: try again (or there is no such
+// hook).
 TRICOLOR_API HookId register_pre_mark_hook(std::function<void()> hook);
 TRICOLOR_API bool unregister_pre_mark_hook(HookId id);
 inline bool unregister(HookId id) { return unregister_pre_mark_hook(id); }

@@ -56,7 +56,7 @@ bool with_counted_cycles(Scenario scenario) {
     judge();
     return true;
   }
-  return false;
+  return debug_setting("gcstress=");  // which may leave no moment without a cycle
 }
 
 }  // namespace tricolor::tests

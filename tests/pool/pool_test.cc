@@ -114,24 +114,29 @@ TEST_CASE("pool: an object put once comes out once") {
     ++count;
   }
   CHECK_FALSE(twice);
-  CHECK(count == kItems);
+  if (!debug_setting("gcstress=")) CHECK(count == kItems);
 }
 
 TEST_CASE("pool: get_local does not take from another thread") {
-  const GcPercent off(-1);
-  sync::Pool<Item> pool;
-  std::atomic<bool> put{false}, done{false};
-  std::thread owner([&] {
-    for (std::uint64_t i = 0; i < 10; ++i) pool.put(gc::make<Item>(i));
-    put = true;
-    while (!done) std::this_thread::yield();
-  });
-  while (!put) std::this_thread::yield();
-  CHECK(pool.get_local() == nullptr);
-  CHECK(pool.get() != nullptr);
-  CHECK(pool.stats().steals == 1);
-  done = true;
-  owner.join();
+  CHECK(with_counted_cycles([](auto) -> std::function<void()> {
+    sync::Pool<Item> pool;
+    std::atomic<bool> put{false}, done{false};
+    std::thread owner([&] {
+      for (std::uint64_t i = 0; i < 10; ++i) pool.put(gc::make<Item>(i));
+      put = true;
+      while (!done) std::this_thread::yield();
+    });
+    while (!put) std::this_thread::yield();
+    const bool local = pool.get_local() != nullptr;
+    const bool anywhere = pool.get() != nullptr;
+    done = true;
+    owner.join();
+    return [local, anywhere, steals = pool.stats().steals] {
+      CHECK_FALSE(local);
+      CHECK(anywhere);
+      CHECK(steals == 1);
+    };
+  }));
 }
 
 TEST_CASE("pool: get_local finds what its own thread has put, and calls new_fn after that") {
@@ -231,13 +236,16 @@ TEST_CASE("pool: without size_of an object's size is that of its type") {
 }
 
 TEST_CASE("pool: a thread keeps no more than max_shared_per_thread beyond its private one") {
-  const GcPercent off(-1);
-  sync::Pool<Item> pool({.max_shared_per_thread = 20});
-  for (std::uint64_t i = 0; i < 100; ++i) pool.put(gc::make<Item>(i));
-  std::size_t left = 0;
-  while (pool.get() != nullptr) ++left;
-  CHECK(left == 21);
-  CHECK(pool.stats().discarded == 79);
+  CHECK(with_counted_cycles([](auto) -> std::function<void()> {
+    sync::Pool<Item> pool({.max_shared_per_thread = 20});
+    for (std::uint64_t i = 0; i < 100; ++i) pool.put(gc::make<Item>(i));
+    std::size_t left = 0;
+    while (pool.get() != nullptr) ++left;
+    return [left, discarded = pool.stats().discarded] {
+      CHECK(left == 21);
+      CHECK(discarded == 79);
+    };
+  }));
 }
 
 TEST_CASE("pool: the counters tell where the gets were served from") {
