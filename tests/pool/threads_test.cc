@@ -160,6 +160,23 @@ TEST_CASE("threads: a pool is used from the destructor of a thread_local") {
 }
 
 // [pool.attached]
+TEST_CASE("threads: a get behind a ThreadScope attaches the thread before it takes anything") {
+  static sync::Pool<Item> pool([] { return gc::make<Item>(3); });
+  bool detached = false, attached = false;
+  std::thread([&] {
+    {
+      const runtime::ThreadScope scope;
+      pool.put(pool.get());
+    }
+    detached = gc::detail::tls.thread == nullptr;
+    const Item* const item = pool.get();
+    attached = gc::detail::tls.thread != nullptr;
+    gc::keep_alive(item);
+  }).join();
+  CHECK(detached);
+  CHECK(attached);
+}
+
 TEST_CASE("threads: a pool is used before and after a ThreadScope") {
   static sync::Pool<Item> pool([] { return gc::make<Item>(3); });
   Findings findings;
