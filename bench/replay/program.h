@@ -34,7 +34,8 @@
 
 namespace bench::replay {
 
-// The first word of an operation is pack(op, number).
+// The first word of an operation is pack(op, number). Before one that stands in front of
+// kStore, the trace's earlier events are done with.
 enum class Op : uint32_t {
   kAlloc,        // name; link's name; bytes
   kAllocZeroed,  // the same, from calloc

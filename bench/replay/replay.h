@@ -114,6 +114,9 @@ class Runner {
         next_object_((copy * program.lanes + lane) << 40) {}
 
   bool is_done() const { return at_ == end_; }
+  // Before an allocation, or at the end, everything that has ended is cut off; elsewhere what ends
+  // with the next operation may have been read back already.
+  bool is_between_steps() const { return is_done() || op_of(*at_) < Op::kStore; }
   uint64_t checksum() const { return checksum_; }
 
   void run(uint64_t operations, Window<Word>& window, Stalls& stalls) {
@@ -347,7 +350,10 @@ class Replayer {
     while (!runners.back().is_done()) {
       for (size_t i = 0; i < runners.size(); ++i) {
         runners[i].run(kTurn, windows[i], stalls);
-        if constexpr (Oracle::kIsOn) oracle_.turn_ended();
+        if constexpr (Oracle::kIsOn) {
+          while (!runners[i].is_between_steps()) runners[i].run(1, windows[i], stalls);
+          oracle_.turn_ended();
+        }
       }
     }
   }
