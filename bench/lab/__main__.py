@@ -86,7 +86,7 @@ def measure_all(options, plan, cases):
         progress.line(f"{len(cases)} benchmarks, about {schedule.duration(estimate.remaining(whole))}")
     else:
         progress.line(f"{len(cases)} benchmarks; how long they take is known after the first time")
-    measured = []
+    measured, interrupted = [], False
     try:
         for number, case in enumerate(cases):
             session.done, session.later = number, whole[number + 1:]
@@ -102,6 +102,7 @@ def measure_all(options, plan, cases):
                           f"{schedule.duration(progress.elapsed())} gone, about {left} left")
     except KeyboardInterrupt:
         progress.line("interrupted: what was measured is reported")
+        interrupted = True
         plan.problems.append("the run was interrupted")
     finally:
         runner.cgroup_source = runner.cgroup.source()
@@ -111,7 +112,7 @@ def measure_all(options, plan, cases):
     found = {"schema": results.SCHEMA, "created": time.strftime("%Y-%m-%d %H:%M:%S %Z"), "mode": kind,
              "runs": options.runs, "machine": described, "peak_source": runner.cgroup_source,
              "missing": peers.missing(options.build_dir), "problems": plan.problems,
-             "seconds": round(progress.elapsed(), 1), "cases": measured}
+             "seconds": round(progress.elapsed(), 1), "interrupted": interrupted, "cases": measured}
     found["overhead"] = overhead.of_results(found)
     return found
 
@@ -125,6 +126,8 @@ def write_reports(found, out, stem):
 def main():
     options = parse_arguments()
     if options.results:
+        if not (options.out / "results.json").is_file():
+            raise ValueError(f"there is no full run in {options.out}: tools/dev bench makes one")
         found = results.load(options.out / "results.json")
         page = write_reports(found, options.out, "results")
         (ROOT / "bench/RESULTS.md").write_text(report_markdown.text(found), encoding="utf-8")
@@ -145,7 +148,7 @@ def main():
     results.save(found, options.out / f"{stem}.json")
     page = write_reports(found, options.out, stem)
     print(report_text.report(found))
-    if stem == "results":
+    if stem == "results" and not found["interrupted"]:
         (ROOT / "bench/RESULTS.md").write_text(report_markdown.text(found), encoding="utf-8")
         print("bench/RESULTS.md is this run's")
     print(f"{page}\n{options.out / f'{stem}.json'}")

@@ -49,7 +49,8 @@ def _compare(case):
             ratio = stats.ratio_interval(*pair)
             if ratio is None:
                 continue
-            verdict = "less" if ratio[2] < 1 - EVEN else "more" if ratio[1] > 1 + EVEN else "even"
+            alone = min(len(ours), len(theirs)) < 2  # one run is no evidence
+            verdict = "even" if alone else "less" if ratio[2] < 1 - EVEN else "more" if ratio[1] > 1 + EVEN else "even"
             found.append({"case": f"{case['suite']}/{case['name']}", "peer": row["peer"],
                           "title": row["title"], "x": row["x"], "figure": figure, "ratio": ratio[0],
                           "low": ratio[1], "high": ratio[2], "verdict": verdict})

@@ -129,9 +129,10 @@ def program_point(context, twins, entry, peer, arguments, x=None, heap_mb=None, 
     return point
 
 
-def chosen_peers(context):
-    """With --quick one collector of Java stands for all of them, and glibc's malloc for those that are preloaded."""
-    if not context.quick:
+def chosen_peers(context, few=False):
+    """With --quick, or where a case has many places, one collector of Java stands for all of them, and glibc's malloc
+    for those that are preloaded."""
+    if not context.quick and not few:
         return context.present
     java = [peer for peer in context.present if peer.language == "Java"]
     return [peer for peer in context.present if peer not in java[1:] and not peer.library]

@@ -1,4 +1,5 @@
 """Small loops over one operation: allocation, barrier, marking, handshakes, pool."""
+import math
 import shutil
 import subprocess
 
@@ -49,11 +50,16 @@ def mark_record(outcome):
                         "cpu ns/object": outcome.said["cpu ns/object"], "peak MB": outcome.peak_mb}, "texts": {}}
 
 
-def mark_points(context, twins, words, x=None):
+def java_heap(peer, live_mb):
+    """Java's own limit, a quarter of the machine's memory, is too low for large live data: MB, or None elsewhere."""
+    return math.ceil(live_mb * 2.4) + 64 if live_mb and peer.language == "Java" else None
+
+
+def mark_points(context, twins, words, x=None, few=False):
     """The program "mark" at every collector; with the executables alone where no list names it."""
     entry = context.programs().get("mark", {"name": "mark"})
-    points = [program_point(context, twins, entry, peer, [*words, *context.extra], x, trace=False)
-              for peer in chosen_peers(context) if peer.collects]
+    points = [program_point(context, twins, entry, peer, [*words, *context.extra], x, java_heap(peer, x), trace=False)
+              for peer in chosen_peers(context, few) if peer.collects]
     return [point for point in points if point]
 
 
@@ -104,6 +110,6 @@ def plan(context, twins):
     if not context.quick:
         words = ["--bytes=64", "--objects=33554432"]
         cases.append(Case("micro", "mark-2g", "marking 2 GiB of 64-byte objects, random",
-                          mark_points(context, twins, words), min(context.runs, 4), main, arguments=tuple(words),
-                          extract=mark_record))
+                          mark_points(context, twins, words, few=True), min(context.runs, 4), main,
+                          arguments=tuple(words), extract=mark_record))
     return cases

@@ -2,7 +2,7 @@
 from lab import machine
 from lab.case import Case, Skipped, program_record
 from lab.context import chosen_peers, program_point
-from lab.suite_micro import mark_points, mark_record
+from lab.suite_micro import java_heap, mark_points, mark_record
 
 LIVE_MB = (64, 256, 1024, 4096, 8192)
 QUICK_LIVE_MB = (32, 128)
@@ -29,12 +29,12 @@ def live_case(context, twins):
         for live in fitting(context, case):
             words = [f"--bytes={OBJECT_BYTES}", f"--objects={live * 2**20 // OBJECT_BYTES}", "--shape=random",
                      f"--collections={2 if context.quick else 5}"]
-            case.points += mark_points(context, twins, words, live)
+            case.points += mark_points(context, twins, words, live, few=True)
         if not case.points:
             raise Skipped("the program mark is not there")
 
     return Case("scaling", "live", "a full collection, by the size of what is live", [],
-                2 if context.quick else max(4, context.runs // 2), ("wall ns/object", "cpu ns/object", "peak MB"),
+                max(2, context.runs // 3), ("wall ns/object", "cpu ns/object", "peak MB"),
                 arguments=(f"--bytes={OBJECT_BYTES}", "--shape=random"), extract=mark_record, prepare=prepare,
                 x_label="MB live", same_texts=False)
 
@@ -48,14 +48,14 @@ def live_program_cases(context, twins):
 
         def prepare(_session, case, entry=entry):
             for live in fitting(context, case):
-                for peer in chosen_peers(context):
+                for peer in chosen_peers(context, few=True):
                     words = [*context.arguments(entry), f"--live-mb={live}"]
-                    point = program_point(context, twins, entry, peer, words, live, trace=False)
+                    point = program_point(context, twins, entry, peer, words, live, java_heap(peer, live), trace=False)
                     if point:
                         case.points.append(point)
 
         cases.append(Case("scaling", f"live-{name}", f"{entry['title']}, by the size of what is live", [],
-                          max(2, context.runs // 2), ("wall s", "latency p99.9 us", "latency max us", "peak MB"),
+                          max(2, context.runs // 3), ("wall s", "latency p99.9 us", "latency max us", "peak MB"),
                           limit_s=120 if context.quick else 1800, arguments=tuple(context.arguments(entry)),
                           extract=program_record, prepare=prepare, x_label="MB live", same_texts=False))
     return cases[:0] if context.quick else cases
@@ -70,7 +70,7 @@ def thread_cases(context, twins):
         arguments = [word for word in context.arguments(entry) if not word.startswith("--threads=")]
 
         def prepare(_session, case, entry=entry, arguments=arguments, counts=counts):
-            for peer in chosen_peers(context):
+            for peer in chosen_peers(context, few=True):
                 for count in counts:
                     words = [*arguments, f"--threads={count}"]
                     point = program_point(context, twins, entry, peer, words, count, trace=False)
@@ -78,7 +78,7 @@ def thread_cases(context, twins):
                         case.points.append(point)
 
         cases.append(Case("scaling", f"threads-{name}", f"{entry.get('title', name)}, by threads", [],
-                          2 if context.quick else max(4, context.runs // 2), ("wall s", "cpu s", "peak MB"),
+                          max(2, context.runs // 3), ("wall s", "cpu s", "peak MB"),
                           limit_s=120 if context.quick else 900, arguments=tuple(arguments), extract=program_record,
                           prepare=prepare, x_label="threads", same_texts=False))
     return cases[:1] if context.quick else cases
