@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <new>
 
 #include "gc/finalizer_thread.h"
 #include "gc/options.h"
@@ -92,7 +93,12 @@ void Collector::main_loop() {
                  // waits
   for (;;) {
     const bool forced = wait_for_work();
-    run_cycle(forced);
+    try {
+      run_cycle(forced);
+    } catch (const std::bad_alloc&) {
+      runtime::fatal(
+          "no memory for the collector's own lists (8 bytes a span), and no cycle can do without");
+    }
   }
 }
 

@@ -215,16 +215,19 @@ bool Collector::terminate(uint64_t arrivals) {
 
 // [worklist.overflow] Some marked objects may never have been scanned: scans every one.
 void Collector::rescan_marked_objects(Marker& marker) {
-  std::vector<runtime::Span*> spans;
-  runtime::g_spans.for_each([&](runtime::Span& span) {
-    if (span.kind != runtime::Kind::kLeaf) spans.push_back(&span);
-  });
-  for (runtime::Span* const span : spans) {
+  uint32_t page = 0;
+  while (runtime::Span* const span = runtime::g_spans.next(page)) {
+    if (span->kind == runtime::Kind::kLeaf) continue;
     for (uint32_t i = 0; i < span->cells; ++i) {
       const runtime::Cell cell{span, i};
       if (!runtime::g_heap.is_marked(cell)) continue;
-      marker.add_contents(runtime::g_heap.cell_address(cell));
-      help_mark(marker, INT64_MAX);
+      const char* const object = runtime::g_heap.cell_address(cell);
+      // By steps that leave the stack room: a spill could drop what is not marked yet, in every
+      // walk anew.
+      for (size_t at = 0; at < span->cell_size; at += detail::kMaxSmallSize) {
+        marker.scan_part(object + at, std::min(detail::kMaxSmallSize, span->cell_size - at));
+        help_mark(marker, INT64_MAX);
+      }
     }
   }
 }

@@ -51,6 +51,11 @@ void Marker::add_contents(const char* object) noexcept {
   g_worklist.put_items(WorkKind::kObjects, &item, 1);
 }
 
+void Marker::scan_part(const char* from, size_t bytes) noexcept {
+  TC_CHECK(ensure_stack(), "no mark stack, though one is kept for the collector");
+  scan_words(from, from + bytes);
+}
+
 void Marker::add_large(uint64_t offset) noexcept {
   const Cell cell = g_heap.find(g_heap.base() + offset);
   if (!cell || g_heap.is_marked(cell) || !g_heap.try_mark(cell)) return;

@@ -57,6 +57,8 @@ class Marker {
   void add_edge(const void* address) noexcept;
   // Remembers to mark what the object at `object` refers to, but not the object.
   void add_contents(const char* object) noexcept;
+  // Remembers to mark what these bytes of an object refer to, at most kMaxSmallSize of them.
+  void scan_part(const char* from, size_t bytes) noexcept;
   // Everything remembered goes to the worklist.
   void flush() noexcept;
 

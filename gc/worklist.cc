@@ -27,6 +27,23 @@ void* Worklist::carve_locked(size_t bytes) noexcept {
   return piece;
 }
 
+// [worklist.reserve]
+bool Worklist::reserve(size_t stacks) noexcept {
+  const std::lock_guard guard(lock_);
+  const size_t bytes = stacks * sizeof(MarkStack) + kReservedBlocks * sizeof(WorkBlock);
+  auto* const chunk = static_cast<char*>(runtime::os::map(bytes));
+  if (chunk == nullptr) return false;
+  bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  chunk_ = chunk;
+  chunk_left_ = bytes;
+  for (size_t i = 0; i < stacks; ++i) {
+    auto* const stack = static_cast<MarkStack*>(carve_locked(sizeof(MarkStack)));
+    stack->next = stacks_;
+    stacks_ = stack;
+  }
+  return true;
+}
+
 WorkBlock* Worklist::take_empty() noexcept {
   static_assert(sizeof(WorkBlock) == 4096);
   const std::lock_guard guard(lock_);

@@ -16,6 +16,8 @@
 //                      answered H2.
 // [worklist.overflow]  when no memory is left for a block, items are dropped and overflowed() is set: the cycle
 //                      then looks for marked objects with unmarked children by walking the heap.
+// [worklist.reserve]   the collector and every worker find a mark stack, and some blocks exist, however little memory
+//                      is left: each walk after an overflow marks something new, so a cycle ends.
 // Threads: any; inside runtime sections or in a handshake. Never malloc.
 
 #include <array>
@@ -45,6 +47,10 @@ struct WorkBlock {
 
 class Worklist {
  public:
+  // Room for so many mark stacks, set aside before the program can have used up the memory. False:
+  // there is none.
+  [[nodiscard]] bool reserve(size_t stacks) noexcept;
+
   void give_empty(WorkBlock* block) noexcept;
   void put_items(WorkKind kind, const uint64_t* items, size_t count) noexcept;
 
@@ -89,6 +95,7 @@ class Worklist {
 
  private:
   static constexpr size_t kChunkBytes = size_t{1} << 20;
+  static constexpr size_t kReservedBlocks = 64;
 
   WorkBlock* take_empty() noexcept;  // nullptr: no memory
   void put(WorkBlock* block) noexcept;

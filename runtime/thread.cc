@@ -112,9 +112,9 @@ Thread& Thread::attach() {
     thread->state.store(ThreadState::kRunning, std::memory_order_relaxed);
     thread->requested.store(g_handshake.sequence(), std::memory_order_relaxed);
     thread->answered.store(g_handshake.sequence(), std::memory_order_relaxed);
-    TC_CHECK(os::stack_bounds(&thread->stack_lo, &thread->stack_hi),
-             "the bounds of this thread's stack are unknown");
     try {
+      // The C library allocates for the answer, and fails for nothing else.
+      if (!os::stack_bounds(&thread->stack_lo, &thread->stack_hi)) throw std::bad_alloc();
       thread_attached(*thread);
     } catch (...) {
       g_threads.give_record(*thread);

@@ -46,6 +46,9 @@ class Spans {
   // meanwhile may or may not be seen.
   template <class Visit>
   void for_each(Visit visit) noexcept;
+  // The first span in use that begins at `page` or later, nullptr if there is none; `page` moves
+  // behind it. While a cycle marks no span is given back, so it stays.
+  Span* next(uint32_t& page) noexcept;
 
   PageHeap& pages() noexcept { return pages_; }
   uint32_t used_end() const noexcept { return used_end_.load(std::memory_order_acquire); }
@@ -66,6 +69,19 @@ class Spans {
 
 extern Spans g_spans;
 
+inline Span* Spans::next(uint32_t& page) noexcept {
+  for (const uint32_t end = used_end(); page < end; ++page) {
+    Span* const span = g_heap.span_starting_at(page);
+    if (span == nullptr) continue;
+    const std::lock_guard guard(span->lock);
+    // [spans.table] [spans.stable] Under the lock the length is that of a whole span, or 0.
+    if (span->pages == 0) continue;
+    page += span->pages;
+    return span;
+  }
+  return nullptr;
+}
+
 template <class Visit>
 void Spans::for_each(Visit visit) noexcept {
   const uint32_t end = used_end();
@@ -74,8 +90,7 @@ void Spans::for_each(Visit visit) noexcept {
     uint32_t pages = 0;
     if (span != nullptr) {
       const std::lock_guard guard(span->lock);
-      // [spans.table] [spans.stable] Under the lock the length is that of a whole span, or 0.
-      pages = span->pages;
+      pages = span->pages;  // as in next()
       if (pages != 0) visit(*span);
     }
     page += pages == 0 ? 1 : pages;
