@@ -8,6 +8,7 @@
 #include "gc/barrier.h"
 #include "gc/collector.h"
 #include "gc/finalizer_thread.h"
+#include "gc/find_lost.h"
 #include "gc/fork.h"
 #include "gc/hooks.h"
 #include "gc/options.h"
@@ -30,7 +31,9 @@ runtime::Options* g_options = nullptr;
 pthread_once_t g_start_once = PTHREAD_ONCE_INIT;
 
 void start_threads() {
-  g_workers.start(std::max(1u, runtime::os::cpu_count()));
+  const unsigned workers = std::max(1u, runtime::os::cpu_count());
+  if (!g_worklist.reserve(workers + 1)) runtime::fatal("no memory for the collector's mark stacks");
+  g_workers.start(workers);
   g_collector.start();
 }
 }  // namespace
@@ -76,7 +79,8 @@ void thread_detached(Thread& thread) noexcept {
   g_collector.add_marked(data);
   fold_statistics(thread);
   data.allocates_black = false;
-  if (&thread != Thread::current()) return;  // one that is gone since a fork
+  if (&thread != Thread::current()) return;  // one that is gone
+  if (gc::options().findlost) gc::forget_old_frames();
   if (const auto forget = gc::g_forget_at_detach.load(std::memory_order_relaxed)) forget();
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <unordered_map>
 
 #include "gc/finalizer_thread.h"
@@ -47,8 +48,13 @@ std::atomic<int> g_reports{0};
 
 struct TypeShard {
   runtime::Lock lock{runtime::LockRank::leaf};
-  std::unordered_map<const void*, const TypeInfo*> types;
+  std::unordered_map<uintptr_t, const TypeInfo*> types;
+  // Beyond it, or without memory, a report does without the type's name.
+  size_t most = size_t{1} << 16;
 };
+
+// Inverted: the table must not look like references to GODEBUG=findlost.
+uintptr_t type_key(const void* object) noexcept { return ~reinterpret_cast<uintptr_t>(object); }
 
 TypeShard& type_shard(const void* object) {
   static auto* const shards = new std::array<TypeShard, 16>;
@@ -89,7 +95,7 @@ bool on_a_stack(const void* slot) {
 const char* type_of(const void* object, int& length) noexcept {
   TypeShard& shard = type_shard(object);
   const std::lock_guard guard(shard.lock);
-  const auto at = shard.types.find(object);
+  const auto at = shard.types.find(type_key(object));
   if (at == shard.types.end()) {
     length = 14;
     return "(unknown type)";
@@ -239,7 +245,13 @@ void record_type(const void* object, std::size_t, const TypeInfo* type) {
   }
   TypeShard& shard = type_shard(object);
   const std::lock_guard guard(shard.lock);
-  shard.types[object] = type;
+  const uintptr_t key = type_key(object);
+  if (shard.types.size() >= shard.most && shard.types.count(key) == 0) return;
+  try {
+    shard.types[key] = type;
+  } catch (const std::bad_alloc&) {
+    shard.most = shard.types.size();
+  }
 }
 
 }  // namespace detail

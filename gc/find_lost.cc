@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "gc/thread_data.h"
+#include "gc/workers.h"
 #include "runtime/base/check.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
@@ -41,6 +42,7 @@ bool is_searched(const Mapping& mapping) noexcept {
     return value >= mapping.lo && value < mapping.hi;
   };
   if (inside(g_heap.base()) || g_heap.is_own_memory(mapping.lo)) return false;
+  if (g_workers.has_stack_in(mapping.lo, mapping.hi)) return false;
   for (const runtime::Thread* t = runtime::g_threads.first(); t != nullptr; t = t->next) {
     if (mapping.lo < reinterpret_cast<uintptr_t>(t->stack_hi) &&
         mapping.hi > reinterpret_cast<uintptr_t>(t->stack_lo)) {
@@ -105,6 +107,11 @@ size_t read_maps(char* text) noexcept {
 }
 
 }  // namespace
+
+__attribute__((noinline)) void forget_old_frames() noexcept {
+  volatile char frames[size_t{32} << 10];
+  for (volatile char& byte : frames) byte = 0;
+}
 
 void find_lost() noexcept {
   auto* const text = static_cast<char*>(os::map(kMapsBytes));

@@ -55,10 +55,21 @@ void start_thread(const char* name, std::function<void()> run) {
 
 void Workers::start(unsigned count) {
   count_ = count;
-  for (unsigned i = 0; i < count; ++i) start_thread("tc-worker", [this] { main_loop(); });
+  if (!frames_) frames_ = std::make_unique<std::atomic<uintptr_t>[]>(count);
+  for (unsigned i = 0; i < count; ++i) start_thread("tc-worker", [this, i] { main_loop(i); });
 }
 
-void Workers::main_loop() noexcept {
+bool Workers::has_stack_in(uintptr_t lo, uintptr_t hi) const noexcept {
+  for (unsigned i = 0; i < count_; ++i) {
+    const uintptr_t frame = frames_[i].load(std::memory_order_relaxed);
+    if (frame >= lo && frame < hi) return true;
+  }
+  return false;
+}
+
+void Workers::main_loop(unsigned number) noexcept {
+  frames_[number].store(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)),
+                        std::memory_order_relaxed);
   setpriority(PRIO_PROCESS, static_cast<id_t>(runtime::os::tid()), kNice);
   for (;;) {
     const uint32_t seen = g_worklist.wake_word();

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
 #include "gc/marker.h"
 
@@ -41,11 +42,15 @@ class Workers {
   int64_t take_credit(int64_t wanted) noexcept;
 
   unsigned count() const noexcept { return count_; }
+  // Whether a worker's stack lies in this mapping: stale words on it are no references.
+  bool has_stack_in(uintptr_t lo, uintptr_t hi) const noexcept;
 
  private:
-  void main_loop() noexcept;
+  void main_loop(unsigned number) noexcept;
 
   unsigned count_ = 0;
+  // A frame of each; stored by the worker (relaxed: an address that is compared, never followed).
+  std::unique_ptr<std::atomic<uintptr_t>[]> frames_;
   std::atomic<int64_t> scan_work_{0};
   std::atomic<int64_t> marked_bytes_{0};
   std::atomic<int64_t> marked_scan_bytes_{0};
