@@ -165,7 +165,9 @@ char* Specials::lock_weak(Thread& thread, WeakCell& cell) noexcept {
     shade_address(thread, target);
     return target;
   }
-  return g_heap.is_marked(g_heap.find(target)) ? target : nullptr;
+  // [specials.once] looked at again: process_dead() clears the cell before it marks an object whose
+  // finalizer it queues.
+  return g_heap.is_marked(g_heap.find(target)) ? object() : nullptr;
 }
 
 void Specials::lock_all() noexcept {

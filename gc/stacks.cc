@@ -1,7 +1,6 @@
 #include "gc/stacks.h"
 
 #include <signal.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <mutex>
@@ -25,7 +24,7 @@ struct Range {
   const char* hi;
 };
 
-runtime::Lock g_fibers_lock{runtime::LockRank::leaf};
+runtime::Lock g_fibers_lock{runtime::LockRank::fibers};  // held while stacks are scanned
 // Guarded by g_fibers_lock. A handler takes the lock too; it never interrupts a holder, which is in
 // a runtime section: [lock.signal].
 constinit runtime::Immortal<std::vector<Range>> g_fibers;
@@ -49,29 +48,34 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void visit_range(
   }
 }
 
-// Asked of the kernel, because guard pages and the part that a main stack has not grown into must
-// not be touched. (mincore would call a page that is swapped out absent.)
-bool is_readable(uintptr_t page) noexcept {
-  uintptr_t word;
-  const iovec local{&word, sizeof(word)};
-  const iovec remote{reinterpret_cast<void*>(page),
-                     sizeof(word)};  // NOLINT(performance-no-int-to-ptr)
-  return process_vm_readv(runtime::os::pid(), &local, 1, &remote, 1, 0) == sizeof(word);
-}
-
-// A stack of which it is not known how far it is in use.
+// A stack of which it is not known how far it is in use: guard pages and the part that a main stack
+// has not grown into must not be touched.
 void visit_readable(Thread& thread, const char* lo, const char* hi, VisitWord visit) noexcept {
   const size_t page = runtime::os::page_size();
   for (uintptr_t at = reinterpret_cast<uintptr_t>(lo) / page * page;
        at < reinterpret_cast<uintptr_t>(hi); at += page) {
-    if (!is_readable(at)) continue;
+    if (!runtime::os::is_readable(at)) continue;
     const char* const from =
         reinterpret_cast<const char*>(at);  // NOLINT(performance-no-int-to-ptr)
     visit_range(thread, std::max(from, lo), std::min(from + page, hi), visit);
   }
 }
 
-// The stack that a thread runs on when it is not its own: a fiber's, or the one for signals.
+// Whether the thread's own stack reaches from `sp` to the bounds it is known by: the main thread's
+// grows beyond them when the limit was raised later, or was none.
+bool has_outgrown(const Thread& thread, const char* sp) noexcept {
+  if (sp >= thread.stack_lo) return false;
+  const size_t page = runtime::os::page_size();
+  for (uintptr_t at = reinterpret_cast<uintptr_t>(thread.stack_lo);
+       at > reinterpret_cast<uintptr_t>(sp);) {
+    at -= page;
+    if (!runtime::os::is_readable(at)) return false;
+  }
+  return true;
+}
+
+// The stack that a thread runs on when it is not its own: a fiber's, or the one for signals; empty
+// if it is neither.
 Range other_stack(const char* sp) noexcept {
   {
     const std::lock_guard guard(g_fibers_lock);
@@ -84,8 +88,7 @@ Range other_stack(const char* sp) noexcept {
     const char* const lo = static_cast<const char*>(signals.ss_sp);
     if (sp >= lo && sp < lo + signals.ss_size) return {lo, lo + signals.ss_size};
   }
-  // Unregistered: at least what lies right above.
-  return {sp, sp + (size_t{64} << 10)};
+  return {};
 }
 
 }  // namespace
@@ -98,7 +101,13 @@ void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexce
     return;
   }
   const Range other = other_stack(stack.sp);
-  visit_readable(thread, stack.sp, other.hi, visit);
+  if (other.hi == nullptr && has_outgrown(thread, stack.sp)) {  // [stacks.outgrown]
+    visit_range(thread, stack.sp, thread.stack_hi, visit);
+    return;
+  }
+  // Of one that is not registered, at least what lies right above.
+  visit_readable(thread, stack.sp, other.hi != nullptr ? other.hi : stack.sp + (size_t{64} << 10),
+                 visit);
   // [stacks.whole]
   visit_readable(thread, thread.stack_lo, thread.stack_hi, visit);
 }

@@ -4,6 +4,8 @@
 //
 // [stacks.whole]  a thread found on a stack other than its own (a registered fiber's, a signal stack) has its own
 //                 scanned in full, because nobody knows how deep it was when it left.
+// [stacks.outgrown] a main stack is scanned from the stack pointer on although it lies beyond the bounds that the
+//                 thread was attached with.
 // [stacks.fibers] while fiber stacks are registered, termination rounds stop all threads: a reference could
 //                 otherwise move from a stack not yet scanned to one already scanned, without passing a barrier.
 // Threads: scan_thread_stack(): the thread itself or whoever answers for it. The registry: any, in a runtime

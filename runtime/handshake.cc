@@ -6,6 +6,8 @@
 
 #include "runtime/arch/cpu.h"
 #include "runtime/base/check.h"
+#include "runtime/heap/allocate.h"
+#include "runtime/heap/collector_hooks.h"
 #include "runtime/os/os.h"
 
 namespace tricolor::runtime {
@@ -143,12 +145,23 @@ void Handshake::ask_all(Action action) noexcept {
 }
 
 void Handshake::signal_outstanding() noexcept {
-  for (Thread* t = g_threads.first(); t != nullptr; t = t->next) {
+  for (Thread *t = g_threads.first(), *next; t != nullptr; t = next) {
+    next = t->next;
     if (t->answered.load(std::memory_order_acquire) == sequence_) continue;
     if (t->state.load(std::memory_order_relaxed) != ThreadState::kRunning) continue;
-    os::signal_thread(os::pid(), t->tid, kSignal);
+    if (!os::signal_thread(os::pid(), t->tid, kSignal)) {
+      bury(*t);  // [thread.gone]
+      continue;
+    }
     signals_.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+void Handshake::bury(Thread& thread) noexcept {
+  return_cells(thread);
+  thread_detached(thread);
+  g_threads.remove(thread);
+  g_threads.give_record(thread);
 }
 
 void Handshake::wait_for_answers(uint32_t seen, bool briefly) noexcept {

@@ -3,7 +3,7 @@
 // Handshake: asks every attached thread to do one small thing, and waits until all have.
 //
 // A thread does it when it leaves the runtime; the collector does it for a thread that is blocked;
-// a thread that does neither within some 50 us is sent a signal and does it in the handler. Threads
+// a thread that does neither within some 30 us is sent a signal and does it in the handler. Threads
 // are never stopped together, except by stop(), which exists for checks and for programs with
 // registered fiber stacks.
 //
@@ -65,6 +65,8 @@ class Handshake {
   bool answer_for_blocked(Thread& thread) noexcept;
   uint32_t outstanding() noexcept;
   void signal_outstanding() noexcept;
+  // Does for a thread that is gone what it should have done at its end.
+  void bury(Thread& thread) noexcept;
   void wait_for_answers(uint32_t seen, bool briefly) noexcept;
 
   // Held through run(), and from stop() to resume(). [handshake.single]

@@ -17,6 +17,8 @@
 // [thread.closed]   while the runtime is closed no thread enters it, but for the one that closed it.
 // [thread.list]     threads join and leave the list under g_threads.lock(). A thread that waits for that lock is
 //                   either not in the list or blocked.
+// [thread.gone]     a thread that ended without leaving the list (attached by the last destructor of a thread-specific
+//                   key) is taken out by the handshake that finds it gone.
 
 #include <array>
 #include <atomic>

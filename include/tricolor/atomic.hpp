@@ -45,30 +45,35 @@ class atomic {
     return desired;
   }
   T* exchange(T* desired, std::memory_order order = std::memory_order_seq_cst) noexcept {
+    detail::attach_first();
     T* const old = target_.exchange(desired, order);
     published(desired);
     return old;
   }
   bool compare_exchange_strong(T*& expected, T* desired, std::memory_order success,
                                std::memory_order failure) noexcept {
+    detail::attach_first();
     const bool done = target_.compare_exchange_strong(expected, desired, success, failure);
     if (done) published(desired);
     return done;
   }
   bool compare_exchange_strong(T*& expected, T* desired,
                                std::memory_order order = std::memory_order_seq_cst) noexcept {
+    detail::attach_first();
     const bool done = target_.compare_exchange_strong(expected, desired, order);
     if (done) published(desired);
     return done;
   }
   bool compare_exchange_weak(T*& expected, T* desired, std::memory_order success,
                              std::memory_order failure) noexcept {
+    detail::attach_first();
     const bool done = target_.compare_exchange_weak(expected, desired, success, failure);
     if (done) published(desired);
     return done;
   }
   bool compare_exchange_weak(T*& expected, T* desired,
                              std::memory_order order = std::memory_order_seq_cst) noexcept {
+    detail::attach_first();
     const bool done = target_.compare_exchange_weak(expected, desired, order);
     if (done) published(desired);
     return done;

@@ -24,6 +24,7 @@ enum class LockRank : uint8_t {
   finalize = 12,
   threads = 16,
   roots = 20,
+  fibers = 22,
   handshake = 24,
   thread = 28,
   worklist = 32,

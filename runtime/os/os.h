@@ -69,11 +69,15 @@ void name_thread(const char* name) noexcept;
 int tid() noexcept;
 int pid() noexcept;
 
+// False when there is no such thread.
 bool signal_thread(int pid, int tid, int signal) noexcept;
 
 // Where the calling thread's stack may lie: *lo <= every frame < *hi. Memory at *lo need not be
 // mapped (guard pages, a main stack that has not grown yet): read only from the stack pointer up.
 [[nodiscard]] bool stack_bounds(char** lo, char** hi) noexcept;
+
+// Whether the word at `address` (a multiple of 8) can be read without a fault.
+bool is_readable(uintptr_t address) noexcept;
 
 void yield() noexcept;
 

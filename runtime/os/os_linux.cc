@@ -225,6 +225,16 @@ bool stack_bounds(char** lo, char** hi) noexcept {
   return true;
 }
 
+// The kernel copies the set before it looks at the operation, which is none: EFAULT tells what
+// cannot be read, and no sandbox forbids the call. (mincore would call a page that is swapped out
+// absent.)
+bool is_readable(uintptr_t address) noexcept {
+  if (address == 0) return false;  // it would stand for no set
+  KeepErrno keep;
+  constexpr int kNoOperation = -1;
+  return ::syscall(SYS_rt_sigprocmask, kNoOperation, address, nullptr, 8) == 0 || errno != EFAULT;
+}
+
 void yield() noexcept { ::sched_yield(); }
 
 void sleep_ns(int64_t ns) noexcept {

@@ -1,4 +1,6 @@
 // runtime::collect, pre-mark hooks, attaching threads, BlockingScope.
+#include <limits.h>
+#include <pthread.h>
 #include "tests/support.hpp"
 
 #include <barrier>
@@ -184,6 +186,29 @@ TEST_CASE(
   sync.arrive_and_wait();
   receiver.join();
   CHECK(intact);
+}
+
+// [thread.gone] The last of the four rounds of destructors attaches the thread after the library's own destructor.
+TEST_CASE("attaching: a thread that a key's destructor attached last of all is not waited for") {
+  static pthread_key_t key;
+  static std::atomic<int> rounds;
+  rounds = 0;
+  CHECK(gc::make<Node>(1)->intact());  // the library's key comes first
+  REQUIRE(pthread_key_create(&key, [](void* value) {
+            if (++rounds == PTHREAD_DESTRUCTOR_ITERATIONS) {
+              gc::keep_alive(gc::make<Node>(2));
+            } else {
+              pthread_setspecific(key, value);
+            }
+          }) == 0);
+  on_fresh_thread([] {
+    gc::keep_alive(gc::make<Node>(3));
+    pthread_setspecific(key, &rounds);
+  });
+  CHECK(rounds == PTHREAD_DESTRUCTOR_ITERATIONS);
+  shake();
+  CHECK(gc::make<Node>(4)->intact());
+  pthread_key_delete(key);
 }
 
 TEST_CASE("ThreadScope: nests, and leaves an attached thread attached") {

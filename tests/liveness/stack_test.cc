@@ -1,5 +1,7 @@
 // Raw pointers on stacks: in deep recursion, in locals of every form, on blocked, spinning and
 // signalled threads.
+#include <sys/resource.h>
+
 #include "tests/support.hpp"
 
 #include <alloca.h>
@@ -87,6 +89,34 @@ TEST_CASE("stack: interior pointers as the only references") {
   for (int i = -57; i < 43; ++i) CHECK(node[i].intact());
   CHECK(last[-9999] == 0);
   CHECK((*field)->key == 4);
+}
+
+// [stacks.outgrown]
+TEST_CASE("stack: a main stack that grows beyond the limit it began with is scanned to its end") {
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_STACK, &before) == 0);
+  constexpr std::size_t kFrame = std::size_t{64} << 10;
+  const std::size_t depth = std::min<std::size_t>(before.rlim_cur, 64u << 20) / kFrame + 64;
+  rlimit raised = before;
+  raised.rlim_cur = (depth + 64) * kFrame;
+  if (raised.rlim_cur > before.rlim_max || before.rlim_cur == RLIM_INFINITY) return;
+  REQUIRE(setrlimit(RLIMIT_STACK, &raised) == 0);
+  // A frame of 64 KiB each; the references lie near its upper end, far from the stack pointer.
+  const auto descend = [](auto& self, std::size_t left) -> std::size_t {
+    volatile char frame[kFrame];
+    Node* volatile node = gc::make<Node>(left);
+    frame[0] = 1;
+    std::size_t intact = 0;
+    if (left == 0) {
+      shake();
+    } else {
+      intact = self(self, left - 1);
+    }
+    Node* const kept = node;
+    return intact + (kept->intact() && kept->key == left && frame[0] == 1 ? 1 : 0);
+  };
+  CHECK(descend(descend, depth) == depth + 1);
+  CHECK(setrlimit(RLIMIT_STACK, &before) == 0);
 }
 
 TEST_CASE("stack: a thread that spins without allocating keeps its locals") {

@@ -230,6 +230,24 @@ TEST_CASE("stack bounds are those of the thread's own mapping") {
   os::unmap(stack, kStack);
 }
 
+TEST_CASE("is_readable tells memory from guard pages and holes") {
+  const size_t page = os::page_size();
+  char* const memory = static_cast<char*>(os::map(3 * page));
+  REQUIRE(memory != nullptr);
+  const auto at = [&](size_t offset) { return reinterpret_cast<uintptr_t>(memory) + offset; };
+  REQUIRE(::mprotect(memory + page, page, PROT_NONE) == 0);
+  errno = 77;
+  CHECK(os::is_readable(at(0)));
+  CHECK(os::is_readable(at(page - 8)));
+  CHECK_FALSE(os::is_readable(at(page)));
+  CHECK(os::is_readable(at(2 * page)));
+  os::unmap(memory + 2 * page, page);
+  CHECK_FALSE(os::is_readable(at(2 * page)));
+  CHECK_FALSE(os::is_readable(0));
+  CHECK(errno == 77);
+  os::unmap(memory, 2 * page);
+}
+
 TEST_CASE("membarrier works wherever registering does") {
   if (!os::membarrier_register()) return;
   CHECK(os::membarrier());

@@ -20,6 +20,12 @@ TRICOLOR_ALWAYS_INLINE void shade(const volatile void* target) noexcept {
   }
 }
 
+// Before a reference is read and written in one step: what was read must be found in this thread's
+// registers.
+TRICOLOR_ALWAYS_INLINE void attach_first() noexcept {
+  if (__builtin_expect(load_word(tls.marking), 0) && tls.thread == nullptr) attach_slow();
+}
+
 template <class T>
 TRICOLOR_ALWAYS_INLINE void store_reference(T*& slot, T* target) noexcept {
   store_word(slot, target);
