@@ -1,5 +1,6 @@
 """The pictures of the page, each as SVG text, or None where there is nothing to draw."""
 import io
+import math
 
 from lab import compare, heap_plot
 from lab.gctrace import Cycle
@@ -71,8 +72,11 @@ def ratio_panel(axes, entries, title):
     axes.set_xscale("log")
     low, high = min([*values, 0.8]) / 1.15, max([*values, 1.25]) * 1.15
     axes.set_xlim(low, high)
-    ticks = [tick for tick in RATIO_TICKS if low <= tick <= high]
-    plain_log(axes.xaxis, ticks if len(ticks) <= 7 else ticks[::2] + ([1] if 1 not in ticks[::2] else []))
+    ticks = [1]
+    for tick in [tick for tick in RATIO_TICKS if low <= tick <= high]:
+        if all(abs(math.log(tick / other)) > math.log(high / low) / 8 for other in ticks):
+            ticks.append(tick)
+    plain_log(axes.xaxis, ticks)
     axes.axvline(1, color="#2a2f35", linewidth=0.9)
     axes.set_yticks(range(len(entries)), [entry[0] for entry in entries])
     axes.set_ylim(len(entries) - 0.4, -0.6)
@@ -204,9 +208,11 @@ def curves(case):
                           **{**line_of(row), "linewidth": 0})
             else:
                 axes.axhline(row["figures"][figure]["median"], linestyle=":", **line_of(row))
-        axes.set_xscale("log")
-        places = sorted({row["x"] for rows in placed.values() for row in rows})
-        plain_log(axes.xaxis, places if label != "peak MB" else None)
+        if label == "peak MB":
+            axes.set_xlim(left=0)
+        else:
+            axes.set_xscale("log")
+            plain_log(axes.xaxis, sorted({row["x"] for rows in placed.values() for row in rows}))
         axes.set_ylim(bottom=0)
         axes.set_xlabel(label)
         axes.set_title(figure)
