@@ -55,6 +55,8 @@ void free_object(Thread& thread, Cell cell) noexcept {
     if (detail::load_word(detail::tls.marking)) return;  // [destroy.not-while-marking]
     runtime::sweep_locked(span);
     if (!g_heap.is_allocated(cell)) return;  // that sweep has freed it
+    // [destroy.before-sweep] From here on no sweep comes before this thread has left the runtime.
+    if (runtime::allocates_black(thread, span.generation.load(std::memory_order_relaxed))) return;
   }
   if (options().clobberfree) {
     std::memset(g_heap.cell_address(cell), 0xdb, size - detail::kWord);

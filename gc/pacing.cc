@@ -80,7 +80,9 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
     // [pacing.charge]
     if (data.uncharged_bytes < kChargeStep) return;
     flush(data);
-    if (due()) g_collector.trigger();
+    if (!due()) return;
+    g_collector.trigger();
+    wait_if_outrun(thread);
     return;
   }
   flush(data);
@@ -91,12 +93,35 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
   if (data.assist_debt > 0 && !limiting_.load(std::memory_order_relaxed)) assist(thread);
 }
 
+// [pacing.outrun] Outside of marking there is no work to give it: time is all that helps.
+void Pacing::wait_if_outrun(Thread& thread) noexcept {
+  const int64_t goal = this->goal();
+  const int64_t beyond = heap_live() - goal;
+  if (beyond <= goal / 8 || limiting_.load(std::memory_order_relaxed) ||
+      g_collector.on_this_thread())
+    return;
+  const int64_t start = runtime::os::now_ns();
+  const uint32_t seen = g_worklist.wake_word();
+  {
+    const runtime::BlockedWait wait(&thread);
+    const double share = std::min(1.0, static_cast<double>(beyond) / static_cast<double>(goal));
+    g_worklist.wait_for_arrival(seen, kAssistSliceNs + static_cast<int64_t>(share * kOutrunNs));
+  }
+  g_collector.count_stall(runtime::os::now_ns() - start);
+}
+
 void Pacing::assist(Thread& thread) noexcept {
-  if (g_cycle.phase.load(std::memory_order_acquire) != Phase::kMark) return;
+  if (g_cycle.phase.load(std::memory_order_acquire) != Phase::kMark) {
+    wait_if_outrun(thread);
+    return;
+  }
   ThreadData& data = *thread.data;
   const int64_t start = runtime::os::now_ns();
   if (g_worklist.looks_empty()) {
-    if (data.assist_debt > kStallDebt) stall(thread, start);
+    if (data.assist_debt > kStallDebt) {
+      stall(thread, start);
+      wait_if_outrun(thread);
+    }
     return;
   }
   int64_t now = start;

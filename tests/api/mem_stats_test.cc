@@ -21,6 +21,7 @@ void check_sums(const runtime::MemStats& stats) {
   std::uint64_t small_mallocs = 0, small_frees = 0;
   for (std::size_t i = 1; i < stats.by_size.size(); ++i) {
     CHECK(stats.by_size[i].size > stats.by_size[i - 1].size);
+    CAPTURE(stats.by_size[i].size);
     CHECK(stats.by_size[i].mallocs >= stats.by_size[i].frees);
     small_mallocs += stats.by_size[i].mallocs;
     small_frees += stats.by_size[i].frees;

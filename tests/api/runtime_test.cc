@@ -160,7 +160,8 @@ TEST_CASE("attach_thread: a thread that only receives references is scanned once
 
 TEST_CASE(
     "attaching: a thread's first store attaches it, also one of null that takes a reference in "
-    "exchange") {
+    "exchange" *
+    doctest::skip(kThreadSanitizer)) {
   struct Box {
     gc::atomic<Node> slot;
   };

@@ -98,6 +98,30 @@ TEST_CASE("stress memory: survivors scattered over every span are filled around"
   });
 }
 
+// [destroy.before-sweep]
+TEST_CASE("stress memory: a cell whose destructor has run is freed once") {
+  struct Sealed {
+    explicit Sealed(std::uint64_t k) : key(k), seal(~k) {}
+    ~Sealed() { seal = 0; }
+    std::uint64_t key, seal;
+  };
+  std::atomic<std::size_t> damaged{0};
+  {
+    CollectingThread collector;
+    on_threads(2, [&](std::size_t) {
+      std::array<Sealed*, 64> kept{};
+      for (std::size_t i = 0; i < stress_rounds(400'000); ++i) {
+        Sealed*& place = kept[i % kept.size()];
+        if (place != nullptr && place->seal != ~place->key) ++damaged;
+        place = gc::make<Sealed>(i);
+      }
+    });
+  }
+  CHECK(damaged == 0);
+  collect_all();
+  for (const runtime::SizeStats& size : mem_stats().by_size) CHECK(size.mallocs >= size.frees);
+}
+
 TEST_CASE(
     "stress memory: objects with finalizers, cleanups, destructors and weak references leave "
     "nothing behind") {
