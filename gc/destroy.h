@@ -4,8 +4,8 @@
 //
 // [destroy.not-while-marking]  the cell is freed at once only while barriers are off for this thread; otherwise it is
 //                              left to the next sweep: a marker may still come across it.
-// [destroy.before-sweep]       nor between the end of a cycle for this thread and the sweep of the span: that would free
-//                              the cell again, and whoever had been given it by then would lose it.
+// [destroy.before-sweep]       nor between the end of a cycle for this thread and the sweep of the span: that would
+//                              free the cell again, and whoever had been given it by then would lose it.
 
 namespace tricolor::gc {
 
