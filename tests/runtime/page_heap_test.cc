@@ -13,6 +13,8 @@
 #include "runtime/os/os.h"
 #include "tests/runtime/page_heap_fixture.h"
 
+#include <tricolor/detail/config.hpp>
+
 using namespace tricolor::runtime;
 using namespace tricolor::tests;
 
