@@ -278,10 +278,10 @@ class CollectingThread {
  public:
   explicit CollectingThread(std::size_t chain_length = 0)
       : chain_(make_chain(chain_length + 1)), thread_([this] {
-          while (!stop_.load(std::memory_order_relaxed)) {
+          do {  // once at least, however late this thread gets to run
             runtime::collect();
             cycles_.fetch_add(1, std::memory_order_relaxed);
-          }
+          } while (!stop_.load(std::memory_order_relaxed));
         }) {}
   ~CollectingThread() { stop(); }
   void stop() {

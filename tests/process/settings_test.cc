@@ -99,7 +99,7 @@ TEST_CASE("process: each debugging mode runs a program to its right end, silentl
 TEST_CASE("process: gcstress=1 collects where nothing else asks for it") {
   const auto cycles = [](const char* stress) {
     const ProcessResult result = run_program(
-        "churn_program", {"2000", "32", "1"},
+        "churn_program", {"2000", "256", "1"},
         {.environment = {{"GOGC", "off"}, {"GODEBUG", std::string(stress) + ",gctrace=1"}}});
     CHECK(result.exit_code == 0);
     return result.err_lines().size();
