@@ -87,7 +87,7 @@ class atomic {
   }
   void check() const noexcept {
 #if TRICOLOR_CHECKS
-    detail::check_reference_slot(&target_, detail::type_name<T>().data());
+    detail::check_reference_slot(&target_, detail::kTypeName<T>.data());
 #endif
   }
 

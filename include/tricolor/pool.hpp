@@ -215,7 +215,7 @@ class Pool {
     if (back) put(object);
   }
 
-  static constexpr const char* type() noexcept { return gc::detail::type_name<T>().data(); }
+  static constexpr const char* type() noexcept { return gc::detail::kTypeName<T>.data(); }
 
   const bool limited_;
   const Options options_;

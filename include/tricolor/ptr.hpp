@@ -80,7 +80,7 @@ class ptr {
   constexpr void check() const noexcept {
 #if TRICOLOR_CHECKS
     if (!std::is_constant_evaluated())
-      detail::check_reference_slot(&target_, detail::type_name<T>().data());
+      detail::check_reference_slot(&target_, detail::kTypeName<T>.data());
 #endif
   }
 

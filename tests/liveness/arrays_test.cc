@@ -162,7 +162,8 @@ TEST_CASE("arrays: a large object's memory is returned and reused") {
   const auto before = mem_stats();
   for (int i = 0; i < 40; ++i) {
     on_fresh_thread([&] {
-      gc::keep_alive(gc::make_array<gc::ptr<Node>>(4'000'000 + static_cast<std::size_t>(i)));
+      gc::keep_alive(
+          gc::make_array<gc::ptr<Node>>(scaled(4'000'000) + static_cast<std::size_t>(i)));
     });
     if (i % 4 == 3) collect_all();
   }

@@ -53,6 +53,10 @@ constexpr std::string_view type_name() noexcept {
   return s.substr(0, s.find_first_of(";]"));
 }
 
+// Computed once: the checking build asks for it at every construction of a reference.
+template <class T>
+inline constexpr std::string_view kTypeName = type_name<T>();
+
 template <class T>
 void destroy_elements(void* object, std::size_t count) {
   T* elements = static_cast<T*>(object);
