@@ -170,16 +170,6 @@ char* Specials::lock_weak(Thread& thread, WeakCell& cell) noexcept {
   return g_heap.is_marked(g_heap.find(target)) ? object() : nullptr;
 }
 
-void Specials::lock_all() noexcept {
-  gate_lock_.lock();
-  for (Shard& shard : shards_) shard.lock.lock();
-}
-
-void Specials::unlock_all() noexcept {
-  for (Shard& shard : shards_) shard.lock.unlock();
-  gate_lock_.unlock();
-}
-
 namespace detail {
 
 WeakCell* weak_cell_for(void* target, std::ptrdiff_t& offset) {

@@ -81,8 +81,6 @@ class Specials {
   char* lock_weak(runtime::Thread& thread, detail::WeakCell& cell) noexcept;
 
   bool empty() const noexcept { return records_.load(std::memory_order_relaxed) == 0; }
-  void lock_all() noexcept;
-  void unlock_all() noexcept;
 
  private:
   static constexpr size_t kShards = 32;

@@ -147,12 +147,4 @@ void Central::forget_partial(unsigned cache_index) noexcept {
   }
 }
 
-void Central::lock_all() noexcept {
-  for (List& list : lists_) list.lock.lock();
-}
-
-void Central::unlock_all() noexcept {
-  for (List& list : lists_) list.lock.unlock();
-}
-
 }  // namespace tricolor::runtime

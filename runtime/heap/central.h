@@ -38,9 +38,6 @@ class Central {
   // A new sweep begins: no span is known to be swept any more.
   void forget_partial(unsigned cache_index) noexcept;
 
-  void lock_all() noexcept;
-  void unlock_all() noexcept;
-
  private:
   static constexpr unsigned kBuckets = 4;  // by share of free cells
 
