@@ -41,15 +41,19 @@ N* link(N* const* nodes, std::size_t count) {
   return nodes[0];
 }
 
+// Leaves the root in `graph`, which is empty before.
 template <typename N>
-N* build(std::size_t count, const std::string& shape) {
+void build(std::size_t count, const std::string& shape, backend::Global<N>& graph) {
   Random random(1);
-  // Malloc's memory, which no collector scans: nothing is collected before the graph is whole.
+  // Malloc's memory, which no collector scans: until the tree is whole, a chain through `other`
+  // keeps the objects alive.
   std::unique_ptr<N*[], decltype(&std::free)> nodes(
       static_cast<N**>(std::calloc(count, sizeof(N*))), &std::free);
   for (std::size_t i = 0; i < count; ++i) {
     nodes[i] = backend::make<N>();
     nodes[i]->payload[0] = i;
+    nodes[i]->other = backend::raw(graph);
+    graph = nodes[i];
   }
   const auto below = [&](std::size_t n) { return random.below(static_cast<std::uint32_t>(n)); };
   if (shape == "shuffled" || shape == "random") {
@@ -65,11 +69,10 @@ N* build(std::size_t count, const std::string& shape) {
     fmt::print(stderr, "mark: no shape {}: order, shuffled, random or runs\n", shape);
     std::exit(2);
   }
-  N* const root = link(nodes.get(), count);
-  if (shape == "random") {
-    for (std::size_t i = 0; i < count; ++i) nodes[i]->other = nodes[below(count)];
+  graph = link(nodes.get(), count);
+  for (std::size_t i = 0; i < count; ++i) {
+    nodes[i]->other = shape == "random" ? nodes[below(count)] : nullptr;
   }
-  return root;
 }
 
 template <typename N>
@@ -87,7 +90,7 @@ int run(Program& program) {
   const std::size_t rounds = program.number("--collections", 5, 3);
   [[maybe_unused]] static backend::Global<Node<Bytes>> graph;
   backend::pause_collections(true);
-  graph = build<Node<Bytes>>(count, shape);
+  build(count, shape, graph);
   backend::pause_collections(false);
   backend::collect();
   std::vector<double> walls;
