@@ -27,6 +27,8 @@ namespace {
 constexpr size_t kMapsBytes = size_t{1} << 20;
 constexpr size_t kChunkWords = 8192;
 constexpr int kMostReports = 20;
+// A larger mapping is address space that somebody has set aside: a sanitizer's shadow, for one.
+constexpr uintptr_t kMostMappingBytes = uintptr_t{64} << 30;
 
 struct Mapping {
   uintptr_t lo;
@@ -41,6 +43,7 @@ bool is_searched(const Mapping& mapping) noexcept {
     const auto value = reinterpret_cast<uintptr_t>(address);
     return value >= mapping.lo && value < mapping.hi;
   };
+  if (mapping.hi - mapping.lo > kMostMappingBytes) return false;
   if (inside(g_heap.base()) || g_heap.is_own_memory(mapping.lo)) return false;
   if (g_workers.has_stack_in(mapping.lo, mapping.hi)) return false;
   for (const runtime::Thread* t = runtime::g_threads.first(); t != nullptr; t = t->next) {

@@ -11,7 +11,6 @@
 #include "gc/worklist.h"
 #include "runtime/base/check.h"
 #include "runtime/handshake.h"
-#include "runtime/heap/allocate.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
@@ -88,9 +87,7 @@ void after_fork_in_child() {
   if (self != nullptr) self->tid = runtime::os::tid();
   while (Thread* const gone = others) {
     others = gone->next;
-    runtime::return_cells(*gone);
-    runtime::thread_detached(*gone);
-    g_threads.give_record(*gone);
+    g_threads.take_back(*gone);
   }
   g_worklist.reset_after_fork();
   finalizer_thread().forget_thread();

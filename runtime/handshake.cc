@@ -6,7 +6,6 @@
 
 #include "runtime/arch/cpu.h"
 #include "runtime/base/check.h"
-#include "runtime/heap/allocate.h"
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/os/os.h"
 
@@ -158,10 +157,8 @@ void Handshake::signal_outstanding() noexcept {
 }
 
 void Handshake::bury(Thread& thread) noexcept {
-  return_cells(thread);
-  thread_detached(thread);
   g_threads.remove(thread);
-  g_threads.give_record(thread);
+  g_threads.take_back(thread);
 }
 
 void Handshake::wait_for_answers(uint32_t seen, bool briefly) noexcept {

@@ -276,4 +276,10 @@ void Threads::give_record(Thread& thread) noexcept {
   free_ = &thread;
 }
 
+void Threads::take_back(Thread& gone) noexcept {
+  return_cells(gone);
+  thread_detached(gone);
+  give_record(gone);
+}
+
 }  // namespace tricolor::runtime

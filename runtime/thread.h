@@ -180,6 +180,9 @@ class Threads {
   // Records are never returned to the system. Under lock().
   Thread* take_record();
   void give_record(Thread& thread) noexcept;
+  // Of a thread that is no more: its cells, what it had gathered, its record. Under lock(), the
+  // thread being in no list.
+  void take_back(Thread& gone) noexcept;
 
  private:
   Lock lock_{LockRank::threads};

@@ -55,6 +55,8 @@ class Spans {
   size_t spans_in_use() const noexcept { return spans_in_use_.load(std::memory_order_relaxed); }
 
  private:
+  template <class Visit>
+  Span* next(uint32_t& page, Visit visit) noexcept;  // visited under its lock
   Span* setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size, uint32_t cells,
               const Thread* owner_of_large) noexcept;
 
@@ -69,7 +71,8 @@ class Spans {
 
 extern Spans g_spans;
 
-inline Span* Spans::next(uint32_t& page) noexcept {
+template <class Visit>
+Span* Spans::next(uint32_t& page, Visit visit) noexcept {
   for (const uint32_t end = used_end(); page < end; ++page) {
     Span* const span = g_heap.span_starting_at(page);
     if (span == nullptr) continue;
@@ -77,24 +80,20 @@ inline Span* Spans::next(uint32_t& page) noexcept {
     // [spans.table] [spans.stable] Under the lock the length is that of a whole span, or 0.
     if (span->pages == 0) continue;
     page += span->pages;
+    visit(*span);
     return span;
   }
   return nullptr;
 }
 
+inline Span* Spans::next(uint32_t& page) noexcept {
+  return next(page, [](Span&) {});
+}
+
 template <class Visit>
 void Spans::for_each(Visit visit) noexcept {
-  const uint32_t end = used_end();
-  for (uint32_t page = 0; page < end;) {
-    Span* const span = g_heap.span_starting_at(page);
-    uint32_t pages = 0;
-    if (span != nullptr) {
-      const std::lock_guard guard(span->lock);
-      pages = span->pages;  // as in next()
-      if (pages != 0) visit(*span);
-    }
-    page += pages == 0 ? 1 : pages;
-  }
+  uint32_t page = 0;
+  while (next(page, visit) != nullptr) continue;
 }
 
 }  // namespace tricolor::runtime

@@ -26,8 +26,11 @@ TEST_CASE("thread_local: each thread's roots keep their own objects, until the t
         censuses[t].add(local_roots.back().get());
       }
       local_weak = local_root.get();
-      sync.arrive_and_wait();  // all have built
-      sync.arrive_and_wait();  // the main thread has collected
+      {
+        const runtime::BlockingScope blocking;
+        sync.arrive_and_wait();  // all have built
+        sync.arrive_and_wait();  // the main thread has collected
+      }
       findings.expect(local_root->key == t && local_root->intact(),
                       "a thread_local root lost its object");
       findings.expect(local_weak.lock() == local_root.get(),
