@@ -8,7 +8,8 @@ import sys
 import time
 
 from lab import (compare, context, machine, measure, overhead, peers, process, report_html, report_markdown,
-                 report_text, results, schedule, suite_curve, suite_micro, suite_programs, suite_scaling, suite_traces)
+                 report_text, results, schedule, sittings, suite_curve, suite_micro, suite_programs, suite_scaling,
+                 suite_traces)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SUITES = {"programs": suite_programs, "traces": suite_traces, "micro": suite_micro, "curve": suite_curve,
@@ -30,6 +31,8 @@ def parse_arguments():
     parser.add_argument("--runs", type=int, default=0, metavar="N", help="runs of each (10; 2 with --quick)")
     parser.add_argument("--budget", type=float, default=0, metavar="MINUTES",
                         help="begin nothing after so many minutes (4 with --quick, else none)")
+    parser.add_argument("--resume", action="store_true",
+                        help="go on with the last full run: keep what it measured of this very build")
     parser.add_argument("--no-control", action="store_true", help="no control thread beside the runs")
     parser.add_argument("--results", action="store_true",
                         help="measure nothing: write bench/RESULTS.md and the page from the last full run")
@@ -39,6 +42,8 @@ def parse_arguments():
     options.extra = words[split + 1:]
     if options.runs < 0 or options.budget < 0:
         parser.error("expected positive numbers")
+    if options.resume and options.quick:
+        parser.error("--resume goes on with a full run, --quick makes none")
     options.runs = options.runs or (2 if options.quick else 10)
     options.build_dir = options.build_dir.resolve()
     options.out = (options.out or options.build_dir / "lab").resolve()
@@ -68,11 +73,13 @@ def read_history(path):
         return {}
 
 
-def measure_all(options, plan, cases):
+def measure_all(options, plan, cases, described, save):
+    """Measures the cases; `save` gets the results after each."""
     launcher = plan.executable("bench-launch")
     if launcher is None:
         raise SystemExit(f"tools/dev bench: {options.build_dir}/bench/bench-launch does not exist: build first")
     kind = "quick" if options.quick else "full"
+    created = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     history_file = options.out / f"durations-{kind}.json"
     estimate = schedule.Estimate(read_history(history_file), 1.0 if options.quick else 4.0)
     progress = schedule.Progress()
@@ -80,41 +87,46 @@ def measure_all(options, plan, cases):
     budget = options.budget * 60 or (QUICK_BUDGET_S if options.quick and not options.names else 0)
     session = measure.Session(runner, progress, estimate, plan, time.monotonic() + budget if budget else None,
                               total=len(cases))
-    described = machine.describe(ROOT, options.build_dir, peers.versions(options.build_dir))
     whole = [(case.id, 1) for case in cases]
     if all(case.id in estimate.history for case in cases):
         progress.line(f"{len(cases)} benchmarks, about {schedule.duration(estimate.remaining(whole))}")
     else:
         progress.line(f"{len(cases)} benchmarks; how long they take is known after the first time")
-    measured, interrupted = [], False
+    measured, interrupted = [not_begun(case) for case in cases], False
+
+    def found():
+        return {"schema": results.SCHEMA, "created": created, "mode": kind, "runs": options.runs,
+                "machine": described, "peak_source": runner.cgroup.source(),
+                "missing": peers.missing(options.build_dir),
+                "problems": plan.problems + [sittings.INTERRUPTED] * interrupted,
+                "seconds": round(progress.elapsed(), 1), "interrupted": interrupted, "cases": measured}
+
     try:
         for number, case in enumerate(cases):
             session.done, session.later = number, whole[number + 1:]
             if session.over():
-                measured.append({"suite": case.suite, "name": case.name, "title": case.title, "main": list(case.main),
-                                 "skipped": "time was over", "notes": []})
-                continue
+                break
             began = time.monotonic()
-            measured.append(measure.measure(session, case))
+            measured[number] = measure.measure(session, case)
             estimate.ended(case.id, time.monotonic() - began)
+            save(found())
             left = schedule.duration(estimate.remaining(whole[number + 1:]))
-            progress.line(f"[{number + 1}/{len(cases)}] {case.id}: {report_text.headline(measured[-1])}; "
+            progress.line(f"[{number + 1}/{len(cases)}] {case.id}: {report_text.headline(measured[number])}; "
                           f"{schedule.duration(progress.elapsed())} gone, about {left} left")
     except KeyboardInterrupt:
         progress.line("interrupted: what was measured is reported")
         interrupted = True
-        plan.problems.append("the run was interrupted")
     finally:
-        runner.cgroup_source = runner.cgroup.source()
+        whole_of_it = found()
         runner.cgroup.close()
     history_file.parent.mkdir(parents=True, exist_ok=True)
     history_file.write_text(json.dumps(estimate.save(), indent=1) + "\n", encoding="utf-8")
-    found = {"schema": results.SCHEMA, "created": time.strftime("%Y-%m-%d %H:%M:%S %Z"), "mode": kind,
-             "runs": options.runs, "machine": described, "peak_source": runner.cgroup_source,
-             "missing": peers.missing(options.build_dir), "problems": plan.problems,
-             "seconds": round(progress.elapsed(), 1), "interrupted": interrupted, "cases": measured}
-    found["overhead"] = overhead.of_results(found)
-    return found
+    return whole_of_it
+
+
+def not_begun(case):
+    return {"suite": case.suite, "name": case.name, "title": case.title, "main": list(case.main),
+            "skipped": "time was over", "notes": []}
 
 
 def write_reports(found, out, stem):
@@ -143,12 +155,25 @@ def main():
             print(f"{case.id:<28} {case.title}{' ' + shlex.join(case.arguments) if case.arguments else ''}")
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
-    found = measure_all(options, plan, cases)
-    stem = "selected" if options.names else "quick" if options.quick else "results"
-    results.save(found, options.out / f"{stem}.json")
+    is_full = options.resume or not (options.names or options.quick)
+    stem = "results" if is_full else "quick" if options.quick and not options.names else "selected"
+    described = machine.describe(ROOT, options.build_dir, peers.versions(options.build_dir))
+    earlier = None
+    if options.resume:
+        earlier = sittings.kept(options.out / "results.json", described, options.runs)
+        done = {f"{case['suite']}/{case['name']}" for case in earlier["cases"] if sittings.is_whole(case)}
+        cases = [case for case in cases if case.id not in done]
+
+    def save(found):
+        found = sittings.merged(found, earlier) if earlier else found
+        found["overhead"] = overhead.of_results(found)
+        results.save(found, options.out / f"{stem}.json")
+        return found
+
+    found = save(measure_all(options, plan, cases, described, save))
     page = write_reports(found, options.out, stem)
     print(report_text.report(found))
-    if stem == "results" and not found["interrupted"]:
+    if is_full and not found["interrupted"]:
         (ROOT / "bench/RESULTS.md").write_text(report_markdown.text(found), encoding="utf-8")
         print("bench/RESULTS.md is this run's")
     print(f"{page}\n{options.out / f'{stem}.json'}")

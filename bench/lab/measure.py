@@ -82,6 +82,7 @@ def measure(session, case):
             session.progress.line(f"{case.id}: FAILED {failure_text(record)}")
     if broken_off:
         case.notes.append(f"time was over: {len(runs)} of {len(order)} runs")
+        result["broken_off"] = True
     result["points"] = [{"peer": point.peer, "title": point.title, "x": point.x,
                          "command": [str(word) for word in point.command], "environment": point.environment}
                         for point in case.points]

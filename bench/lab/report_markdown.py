@@ -22,11 +22,15 @@ def render(table):
     return "\n".join(lines + [""])
 
 
+def sittings(results):
+    return f", in {results['sittings']} sittings" if results.get("sittings", 1) > 1 else ""
+
+
 def text(results):
     versions = "; ".join(f"{title}: {version}" for title, version in results["machine"]["peers"].items())
     parts = ["# Results", "",
              f"The run of {results['created']}, {results['mode']}, {results['runs']} runs of each, "
-             f"{duration(results['seconds'])} in all; written by `tools/dev bench`. How it is measured: "
+             f"{duration(results['seconds'])} in all{sittings(results)}; written by `tools/dev bench`. How it is measured: "
              "bench/lab/README.md.", "",
              f"**Machine.** {machine.sentence(results['machine'])}.", "", f"**Peers.** {versions}.", "",
              f"**Peak memory.** {results['peak_source']}.", "",

@@ -133,9 +133,11 @@ TEST_CASE("attach_thread: a thread that only receives references is scanned once
     gc::atomic<Node> slot;
   };
   gc::root<Box> box = gc::make<Box>();
-  box->slot.store(gc::make<Node>(31));
   Census census;
-  census.add(box->slot.load());
+  on_fresh_thread([&] {
+    box->slot.store(gc::make<Node>(31));
+    census.add(box->slot.load());
+  });
   std::barrier<> sync(2);
   bool intact = false;
   std::thread receiver([&] {
