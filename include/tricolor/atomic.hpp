@@ -29,7 +29,7 @@ class atomic {
   // A user-provided destructor would cost the finalizer thread a visit; the implicit one is
   // trivial.
 
-  bool is_lock_free() const noexcept { return target_.is_lock_free(); }
+  bool is_lock_free() const noexcept { return is_always_lock_free; }
 
   T* load(std::memory_order order = std::memory_order_seq_cst) const noexcept {
     return target_.load(order);
