@@ -187,6 +187,17 @@ void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {
   }
 }
 
+// A reference in the heap, but not in an object that is scanned, or outside of it and on no stack.
+void report_untraced(const void* slot, const char* type) noexcept {
+  if (!g_heap.contains(slot) && on_a_stack(slot)) return;
+  if (g_reports.fetch_add(1, std::memory_order_relaxed) >= kMostReports) return;
+  const std::string_view name(type);
+  runtime::report(
+      "rule 2: the gc::ptr<%.*s> at %p lies in memory that the collector does not trace: "
+      "a reference from memory that is not collected is a gc::root",
+      static_cast<int>(std::min(name.size(), name.find_first_of(";]"))), name.data(), slot);
+}
+
 }  // namespace
 
 void report_raw_references(Thread&) noexcept {
@@ -219,16 +230,14 @@ void check_reference_slot(const void* slot, const char* type) noexcept {
       }
       return;
     }
-  } else if (on_a_stack(slot)) {
-    return;
   }
-  if (g_reports.fetch_add(1, std::memory_order_relaxed) >= kMostReports) return;
-  const std::string_view name(type);
-  runtime::report(
-      "rule 2: a gc::ptr<%.*s> is constructed at %p, in memory that the collector does not trace: "
-      "a reference from memory "
-      "that is not collected is a gc::root",
-      static_cast<int>(std::min(name.size(), name.find_first_of(";]"))), name.data(), slot);
+  report_untraced(slot, type);
+}
+
+void check_reference_store(const void* slot, const char* type) noexcept {
+  if (g_heap.contains(slot)) return;
+  const runtime::RuntimeScope scope(Thread::attached());
+  report_untraced(slot, type);
 }
 
 // Before construction: the references of the cell's former object are forgotten, the new one's note

@@ -43,6 +43,9 @@ class ptr {
   noexcept { init(target); }
 
   ptr& operator=(T* target) noexcept {
+#if TRICOLOR_CHECKS
+    detail::check_reference_store(&target_, detail::kTypeName<T>.data());
+#endif
     detail::store_reference(target_, target);
     return *this;
   }

@@ -1,9 +1,10 @@
 // Breaks rule 1 or 2 of the references in the way named; the checking build reports it.
 //
-//     misuse_program raw-field    a collected object holds another by a raw pointer alone
-//     misuse_program ptr-in-heap  a gc::ptr in malloc memory
-//     misuse_program ptr-global   a gc::ptr with static storage
-//     misuse_program none         keeps the rules
+//     misuse_program raw-field      a collected object holds another by a raw pointer alone
+//     misuse_program ptr-in-heap    a gc::ptr in malloc memory
+//     misuse_program ptr-global     a gc::ptr with static storage
+//     misuse_program ptr-constinit  one that is initialised at compile time
+//     misuse_program none           keeps the rules
 #include <memory>
 #include <string_view>
 
@@ -23,6 +24,8 @@ struct Offender {
   static gc::ptr<Item> reference;
   return reference;
 }
+
+constinit gc::ptr<Item> constant_ptr;
 
 }  // namespace
 
@@ -45,6 +48,9 @@ int main(int argc, char** argv) {
   } else if (mode == "ptr-global") {
     global_ptr() = gc::make<Item>(1);
     std::printf("object %p\n", static_cast<void*>(&global_ptr()));
+  } else if (mode == "ptr-constinit") {
+    constant_ptr = gc::make<Item>(1);
+    std::printf("object %p\n", static_cast<void*>(&constant_ptr));
   } else {
     const gc::root<Item> list = make_list(1000);
     const gc::ptr<Item> local = list.get();

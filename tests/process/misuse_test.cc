@@ -69,7 +69,7 @@ TEST_CASE(
 
 TEST_CASE(
     "process: the checking build names the address of a gc::ptr in memory that is not collected") {
-  for (const char* mode : {"ptr-in-heap", "ptr-global"}) {
+  for (const char* mode : {"ptr-in-heap", "ptr-global", "ptr-constinit"}) {
     CAPTURE(mode);
     const ProcessResult result = run_program("misuse_program", {mode});
     CAPTURE(result.err);
