@@ -1,0 +1,111 @@
+#pragma once
+
+// decode_only: the replayer's own part of the time, measured by the same walk (walk.h) without a
+// heap. A call of the heap becomes what the replayer itself adds to it: the number of a new object
+// from which its contents are made, the slot of a register, the step of the checksum for an object
+// that ends. Everything else that a walk hands over is added up, so that no compiler leaves it out.
+//
+// Threads: the main thread alone.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "bench/replay/checksum.h"
+#include "bench/replay/clock.h"
+#include "bench/replay/measure.h"
+#include "bench/replay/program.h"
+#include "bench/replay/walk.h"
+
+namespace bench::replay {
+
+class NoHeap {
+ public:
+  struct Word {
+    uint64_t bits;
+  };
+
+  NoHeap(uintptr_t* registers, Stalls& stalls) : registers_(registers), stalls_(&stalls) {}
+
+  void allocate(uint32_t name, uint32_t link, uint32_t bytes, bool zeroed) {
+    sum_ += bytes + (zeroed ? 1 : 0) + (link == kNone ? 0 : registers_[link]);
+    registers_[name] = tag_of(next_object_++);
+  }
+  void reallocate(uint32_t name, uint32_t link, uint32_t bytes, uint32_t old_bytes) {
+    checksum_.note(registers_[name] + old_bytes);
+    allocate(name, link, bytes, false);
+  }
+  void free(uint32_t name, uint32_t bytes) {
+    checksum_.note(registers_[name] + bytes);
+    registers_[name] = 0;
+  }
+  Word* make(const Shape& shape, bool is_leaf) {
+    sum_ += shape.bytes + shape.data_from + (is_leaf ? 1 : 0) + shape.tag_word;
+    return reinterpret_cast<Word*>(tag_of(next_object_++));
+  }
+  void used(const Word*) {}
+  void store(Word* object, uint32_t word, Word* target) {
+    sum_ += reinterpret_cast<uintptr_t>(object) ^ (reinterpret_cast<uintptr_t>(target) + word);
+  }
+  void root(uint32_t number, Word* target) {
+    registers_[number] = reinterpret_cast<uintptr_t>(target);
+  }
+  void end(Word* object, const Shape& shape) {
+    sum_ += shape.bytes;
+    if (shape.tag_word != kNone) {
+      checksum_.note(reinterpret_cast<uintptr_t>(object) + shape.tag_word);
+    }
+  }
+  void signal() { ++sum_; }
+  void wait(uint32_t lane, uint32_t signals) { sum_ += lane ^ signals; }
+  void clock() { stalls_->operations_ended(ticks()); }
+
+  uint64_t checksum() const { return checksum_.value() ^ sum_; }
+
+ private:
+  uintptr_t* registers_;
+  Stalls* stalls_;
+  uint64_t next_object_ = 0;
+  uint64_t sum_ = 0;
+  Checksum checksum_;
+};
+
+class Decoding {
+ public:
+  // The program has to outlive this.
+  Decoding(const Program& program, uint64_t copies)
+      : program_(program),
+        copies_(copies),
+        hidden_((program.info.names + uint64_t{1}) * copies, ~uintptr_t{0}),
+        registers_(program.info.registers * copies) {}
+
+  // Once through every copy: lane by lane, the copies in turns.
+  uint64_t run(Stalls& stalls) {
+    uint64_t checksum = 0;
+    for (const std::span<const uint32_t> lane : program_.code) {
+      std::vector<Place> places;
+      std::vector<NoHeap> heaps;
+      std::vector<Window<NoHeap::Word>> windows(copies_);
+      for (uint64_t copy = 0; copy < copies_; ++copy) {
+        places.push_back({lane.data(), program_.shapes.data(),
+                          hidden_.data() + copy * (program_.info.names + uint64_t{1})});
+        heaps.emplace_back(registers_.data() + copy * program_.info.registers, stalls);
+      }
+      while (!places.back().is_done()) {
+        for (uint64_t copy = 0; copy < copies_; ++copy) {
+          walk<false>(places[copy], heaps[copy], windows[copy], kTurn / kClocked);
+        }
+      }
+      for (const NoHeap& heap : heaps) checksum += heap.checksum();
+    }
+    return checksum;
+  }
+
+ private:
+  const Program& program_;
+  uint64_t copies_;
+  std::vector<uintptr_t> hidden_;
+  std::vector<uintptr_t> registers_;
+};
+
+}  // namespace bench::replay
