@@ -3,7 +3,7 @@
 // decode_only: the replayer's own part of the time, measured by the same walk (walk.h) without a
 // heap. A call of the heap becomes what the replayer itself adds to it: the number of a new object
 // from which its contents are made, the slot of a register, the step of the checksum for an object
-// that ends. Everything else that a walk hands over is added up, so that no compiler leaves it out.
+// that ends. Everything else that a walk hands over is computed and left.
 //
 // Threads: the main thread alone.
 
@@ -19,6 +19,12 @@
 
 namespace bench::replay {
 
+// Has every value ready in a register, as a call would want it, and no compiler know what for.
+template <typename... Value>
+inline void take(const Value&... value) {
+  (..., [&] { asm volatile("" : : "r"(value)); }());
+}
+
 class NoHeap {
  public:
   struct Word {
@@ -27,8 +33,9 @@ class NoHeap {
 
   NoHeap(uintptr_t* registers, Stalls& stalls) : registers_(registers), stalls_(&stalls) {}
 
-  void allocate(uint32_t name, uint32_t link, uint32_t bytes, bool zeroed) {
-    sum_ += bytes + (zeroed ? 1 : 0) + (link == kNone ? 0 : registers_[link]);
+  void allocate(uint32_t name, uint32_t link, uint32_t bytes, bool) {
+    take(bytes);
+    if (link != kNone) take(registers_[link]);
     registers_[name] = tag_of(next_object_++);
   }
   void reallocate(uint32_t name, uint32_t link, uint32_t bytes, uint32_t old_bytes) {
@@ -39,34 +46,28 @@ class NoHeap {
     checksum_.note(registers_[name] + bytes);
     registers_[name] = 0;
   }
-  Word* make(const Shape& shape, bool is_leaf) {
-    sum_ += shape.bytes + shape.data_from + (is_leaf ? 1 : 0) + shape.tag_word;
+  Word* make(const Shape& shape, bool) {
+    take(shape.bytes, shape.data_from, shape.tag_word);
     return reinterpret_cast<Word*>(tag_of(next_object_++));
   }
-  void used(const Word*) {}
-  void store(Word* object, uint32_t word, Word* target) {
-    sum_ += reinterpret_cast<uintptr_t>(object) ^ (reinterpret_cast<uintptr_t>(target) + word);
-  }
-  void root(uint32_t number, Word* target) {
-    registers_[number] = reinterpret_cast<uintptr_t>(target);
-  }
+  void used(uint32_t, const Word*) {}
+  void store(Word* object, uint32_t word, Word* target) { take(object, word, target); }
   void end(Word* object, const Shape& shape) {
-    sum_ += shape.bytes;
+    take(shape.bytes);
     if (shape.tag_word != kNone) {
       checksum_.note(reinterpret_cast<uintptr_t>(object) + shape.tag_word);
     }
   }
-  void signal() { ++sum_; }
-  void wait(uint32_t lane, uint32_t signals) { sum_ += lane ^ signals; }
+  void signal() {}
+  void wait(uint32_t lane, uint32_t signals) { take(lane, signals); }
   void clock() { stalls_->operations_ended(ticks()); }
 
-  uint64_t checksum() const { return checksum_.value() ^ sum_; }
+  uint64_t checksum() const { return checksum_.value(); }
 
  private:
   uintptr_t* registers_;
   Stalls* stalls_;
   uint64_t next_object_ = 0;
-  uint64_t sum_ = 0;
   Checksum checksum_;
 };
 
@@ -76,7 +77,7 @@ class Decoding {
   Decoding(const Program& program, uint64_t copies)
       : program_(program),
         copies_(copies),
-        hidden_((program.info.names + uint64_t{1}) * copies, ~uintptr_t{0}),
+        hidden_(hidden_names(program.info) * copies, ~uintptr_t{0}),
         registers_(program.info.registers * copies) {}
 
   // Once through every copy: lane by lane, the copies in turns.
@@ -88,7 +89,7 @@ class Decoding {
       std::vector<Window<NoHeap::Word>> windows(copies_);
       for (uint64_t copy = 0; copy < copies_; ++copy) {
         places.push_back({lane.data(), program_.shapes.data(),
-                          hidden_.data() + copy * (program_.info.names + uint64_t{1})});
+                          hidden_.data() + copy * hidden_names(program_.info)});
         heaps.emplace_back(registers_.data() + copy * program_.info.registers, stalls);
       }
       while (!places.back().is_done()) {

@@ -80,7 +80,7 @@ void LaneWriter::finish(CompiledProgram& program) {
   info.lanes = static_cast<uint32_t>(lanes_.size());
   ShapeTable shapes;
   for (Lane& lane : lanes_) {
-    Encoder encoder(shapes);
+    Encoder encoder(shapes, info.names);
     auto wait = lane.waits.begin();
     auto signal = lane.signalled.begin();
     const uint32_t* at = lane.code.data();

@@ -59,6 +59,8 @@ inline constexpr uint64_t kMaxBytes = ~uint32_t{0};
 // Objects smaller than this hold no invented reference / are not referred to by one.
 inline constexpr uint64_t kMinLinking = 16;
 inline constexpr uint64_t kMinLinked = 8;
+// Registers lie in pages of so many.
+inline constexpr uint32_t kSlotsPerPage = 512;
 // So many of a thread's newest objects lie on its stack.
 inline constexpr uint32_t kWindow = 16;
 
@@ -75,16 +77,16 @@ constexpr uint32_t words_of(Op op) {
 inline constexpr uint32_t kClocked = 32;
 
 // What objects have in common that are allocated, or end, alike.
-inline constexpr uint32_t kMostShapeStores = 12;
+inline constexpr uint32_t kMostShapeStores = 13;
 struct Shape {
   uint32_t bytes = 0;
-  uint32_t tag_word = kNone;  // or kNone
-  uint32_t data_from = 0;     // first word of data
-  uint32_t stores = 0;        // that follow the allocation at once,
-  std::array<uint32_t, kMostShapeStores> slot{};  // into these words
+  uint32_t tag_word = kNone;                      // or kNone
+  uint32_t data_from = 0;                         // first word of data
+  std::array<uint32_t, kMostShapeStores> slot{};  // words that the first stores go to
 
   auto operator<=>(const Shape&) const = default;
 };
+static_assert(sizeof(Shape) == 64);
 
 class ShapeTable {
  public:
@@ -111,6 +113,8 @@ struct ProgramInfo {
   uint32_t lanes = 1;
   uint32_t shapes = 0;
   uint32_t is_graph = 0;
+
+  constexpr uint32_t pages() const { return (registers + kSlotsPerPage - 1) / kSlotsPerPage; }
 };
 
 // A program to replay, wherever it lies.

@@ -40,7 +40,7 @@ class Replayer {
     std::vector<Stalls> own(lanes == 1 ? 0 : lanes * copies_);
     std::vector<Lane> all;
     for (uint64_t copy = 0; copy < copies_; ++copy) {
-      uintptr_t* const hidden = shared_.hidden.data() + copy * (program_.info.names + uint64_t{1});
+      uintptr_t* const hidden = shared_.hidden.data() + copy * hidden_names(program_.info);
       for (uint32_t lane = 0; lane < lanes; ++lane) {
         Stalls& mine = lanes == 1 ? stalls : own[all.size()];
         all.push_back({{program_.code[lane].data(), program_.shapes.data(), hidden},

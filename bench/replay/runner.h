@@ -6,7 +6,7 @@
 // A backend is a class with
 //   Word                       a union of `uint64_t bits` and `Ref link`, 8 bytes, of which objects
 //                              are made
-//   Page                       a heap object with `Ref slot[kSlotsPerPage]`
+//   Page                       a heap object with `Ref slot[kSlotsPerPage]`, words as an object's
 //   Directory                  what finds page i: page(i) -> Page*, slow to make, quick to read
 //   ThreadScope                lives on every thread but the first while it uses the heap
 //   BlockingScope              lives while a thread waits for another
@@ -52,8 +52,6 @@
 
 namespace bench::replay {
 
-inline constexpr uint32_t kSlotsPerPage = 512;
-
 // How many signals a lane has given. Written by its runner (release), read by those that wait
 // (acquire): what was done before the signal is visible behind the wait.
 struct alignas(64) Progress {
@@ -65,9 +63,15 @@ template <typename Backend>
 struct Shared {
   Shared(Backend& the_backend, const ProgramInfo& program, uint64_t copies)
       : backend(the_backend),
-        directory((program.registers * copies + kSlotsPerPage - 1) / kSlotsPerPage),
-        hidden((program.names + uint64_t{1}) * copies, ~uintptr_t{0}),
-        progress(program.lanes * copies) {}
+        directory(program.pages() * copies),
+        hidden(hidden_names(program) * copies, ~uintptr_t{0}),
+        progress(program.lanes * copies) {
+    for (uint64_t page = 0; page < program.pages() * copies; ++page) {
+      const uint64_t copy = page / program.pages();
+      uintptr_t* const names = hidden.data() + copy * hidden_names(program) + program.names + 1;
+      names[page % program.pages()] = ~reinterpret_cast<uintptr_t>(directory.page(page));
+    }
+  }
 
   Backend& backend;
   typename Backend::Directory directory;
@@ -87,9 +91,10 @@ class Runner {
         oracle_(&oracle),
         stalls_(&stalls),
         progress_(shared.progress.data() + copy * program.lanes),
-        first_register_(copy * program.registers),
+        first_page_(copy * program.pages()),
         next_object_((copy * program.lanes + lane) << 40),
-        lane_(lane) {}
+        lane_(lane),
+        names_(program.names) {}
 
   uint64_t checksum() const { return checksum_.value(); }
 
@@ -130,14 +135,13 @@ class Runner {
     return object;
   }
 
-  void used(Word* object) {
+  void used(uint32_t name, Word* object) {
     if constexpr (Oracle::kIsOn) {
-      if (object != nullptr) oracle_->used(object);
+      if (name != 0 && name <= names_) oracle_->used(object);
     }
   }
 
   void store(Word* object, uint32_t word, Word* target) { Backend::put(object[word].link, target); }
-  void root(uint32_t number, Word* target) { Backend::put(reference(number), target); }
 
   void end(Word* object, const Shape& shape) {
     const uint32_t size = shape.bytes;
@@ -176,8 +180,8 @@ class Runner {
 
  private:
   auto& reference(uint32_t number) {
-    const uint64_t slot = first_register_ + number;
-    return shared_->directory.page(slot / kSlotsPerPage)->slot[slot % kSlotsPerPage];
+    return shared_->directory.page(first_page_ + number / kSlotsPerPage)
+        ->slot[number % kSlotsPerPage];
   }
 
   // Writes tag and link, and the contents from byte `from` on.
@@ -216,9 +220,10 @@ class Runner {
   Oracle* oracle_;
   Stalls* stalls_;
   Progress* progress_;
-  uint64_t first_register_;
+  uint64_t first_page_;
   uint64_t next_object_;
   uint32_t lane_;
+  uint32_t names_;
   Checksum checksum_;
 };
 

@@ -10,9 +10,8 @@
 //   void reallocate(uint32_t name, uint32_t link, uint32_t bytes, uint32_t old_bytes)
 //   void free(uint32_t name, uint32_t bytes)
 //   Word* make(const Shape&, bool is_leaf)
-//   void used(Word*)                               a name led to it; null too
-//   void store(Word*, uint32_t word, Word* target)
-//   void root(uint32_t number, Word* target)
+//   void used(uint32_t name, Word*)                the name led there; null and pages too
+//   void store(Word*, uint32_t word, Word* target) into an object or a page of registers
 //   void end(Word*, const Shape&)
 //   void signal(), wait(uint32_t lane, uint32_t signals), clock()
 // It is copied before the walk and back after it, so that its members can live in registers.
@@ -36,18 +35,25 @@ struct Window {
   uint32_t next = 0;
 };
 
+// What the names of a program lead to: null, its objects, its pages of registers.
+constexpr uint64_t hidden_names(const ProgramInfo& program) {
+  return uint64_t{1} + program.names + program.pages();
+}
+
 // Where a walk stands, and what it needs.
 struct Place {
   const uint32_t* at;
   const Shape* shapes;
-  uintptr_t* hidden;  // by name: the complement of the address. Name 0 leads to null
+  uintptr_t* hidden;  // by name: the complement of the address
 
   bool is_done() const { return instruction_of(*at) == Instruction::kHalt; }
 };
 
-// Walks until the clock was read `clocks` times or the code ends; kSingly: one instruction.
+// Walks until the clock was read `clocks` times or the code ends; kSingly: one instruction. Never
+// inlined, so that every heap's walk has the registers to itself.
 template <bool kSingly, typename Heap>
-void walk(Place& place, Heap& the_heap, Window<typename Heap::Word>& window, uint64_t clocks) {
+[[gnu::noinline]] void walk(Place& place, Heap& the_heap, Window<typename Heap::Word>& window,
+                            uint64_t clocks) {
   using Word = typename Heap::Word;
   Heap heap = the_heap;
   const uint32_t* at = place.at;
@@ -57,7 +63,7 @@ void walk(Place& place, Heap& the_heap, Window<typename Heap::Word>& window, uin
   // [program.anchored] The object of that name, which is reachable now.
   const auto named = [&](uint32_t name) {
     auto* object = reinterpret_cast<Word*>(~hidden[name]);
-    heap.used(object);
+    heap.used(name, object);
     return object;
   };
   const auto make = [&](uint32_t name, const Shape& shape, bool is_leaf) {
@@ -68,68 +74,65 @@ void walk(Place& place, Heap& the_heap, Window<typename Heap::Word>& window, uin
   };
   do {
     const uint32_t number = number_of(*at);
+    Counts counts(0);
     switch (instruction_of(*at)) {
-      case Instruction::kAlloc:
-        heap.allocate(number, at[1], at[2], false);
-        at += 3;
-        break;
-      case Instruction::kAllocZeroed:
-        heap.allocate(number, at[1], at[2], true);
-        at += 3;
-        break;
-      case Instruction::kRealloc:
-        heap.reallocate(number, at[1], at[2], at[3]);
-        at += 4;
-        break;
       case Instruction::kNew: {
-        const Shape& shape = shapes[at[1]];
+        counts = Counts(at[1]);
+        const Shape& shape = shapes[at[2]];
         Word* object = make(number, shape, false);
-        at += 2;
-        for (uint32_t i = 0; i < shape.stores; ++i) {
-          heap.used(object);
+        at += 3;
+        for (uint32_t i = 0; i < counts.stores; ++i) {
+          heap.used(number, object);
           heap.store(object, shape.slot[i], named(*at++));
         }
         break;
       }
       case Instruction::kNewLeaf:
-        make(number, shapes[at[1]], true);
+        counts = Counts(at[1]);
+        make(number, shapes[at[2]], true);
+        at += 3;
+        break;
+      case Instruction::kMore:
+        counts = Counts(at[1]);
         at += 2;
         break;
+      case Instruction::kAlloc:
+        heap.allocate(number, at[1], at[2], false);
+        at += 3;
+        continue;
+      case Instruction::kAllocZeroed:
+        heap.allocate(number, at[1], at[2], true);
+        at += 3;
+        continue;
+      case Instruction::kRealloc:
+        heap.reallocate(number, at[1], at[2], at[3]);
+        at += 4;
+        continue;
       case Instruction::kFrees: {
         const uint32_t* const end = ++at + 2 * uint64_t{number};
         for (; at != end; at += 2) heap.free(at[0], at[1]);
-        break;
-      }
-      case Instruction::kStore:
-        heap.store(named(number), at[1], named(at[2]));
-        at += 3;
-        break;
-      case Instruction::kRoots: {
-        const uint32_t* const end = ++at + 2 * uint64_t{number};
-        for (; at != end; at += 2) heap.root(at[0], named(at[1]));
-        break;
-      }
-      case Instruction::kEnds: {
-        const uint32_t* const end = ++at + 2 * uint64_t{number};
-        for (; at != end; at += 2) heap.end(named(at[0]), shapes[at[1]]);
-        break;
+        continue;
       }
       case Instruction::kSignal:
         heap.signal();
         at += 1;
-        break;
+        continue;
       case Instruction::kWait:
         heap.wait(number, at[1]);
         at += 2;
-        break;
+        continue;
       case Instruction::kClock:
         heap.clock();
         at += 1;
         if (--clocks == 0) goto done;
-        break;
+        continue;
       case Instruction::kHalt:
         goto done;
     }
+    for (uint32_t i = 0; i < counts.writes; ++i, at += 3) {
+      heap.store(named(at[0]), at[1], named(at[2]));
+    }
+    for (uint32_t i = 0; i < counts.ends; ++i, at += 2) heap.end(named(at[0]), shapes[at[1]]);
   } while (!kSingly);
 done:
   place.at = at;
