@@ -20,9 +20,13 @@
 namespace bench::replay {
 
 // Has every value ready in a register, as a call would want it, and no compiler know what for.
-template <typename... Value>
-inline void take(const Value&... value) {
-  (..., [&] { asm volatile("" : : "r"(value)); }());
+template <typename Value>
+inline void take(const Value& value) {
+  asm volatile("" : : "r"(value));
+}
+template <typename... Values>
+inline void take_all(const Values&... values) {
+  (take(values), ...);
 }
 
 class NoHeap {
@@ -47,11 +51,11 @@ class NoHeap {
     registers_[name] = 0;
   }
   Word* make(const Shape& shape, bool) {
-    take(shape.bytes, shape.data_from, shape.tag_word);
+    take_all(shape.bytes, shape.data_from, shape.tag_word);
     return reinterpret_cast<Word*>(tag_of(next_object_++));
   }
   void used(uint32_t, const Word*) {}
-  void store(Word* object, uint32_t word, Word* target) { take(object, word, target); }
+  void store(Word* object, uint32_t word, Word* target) { take_all(object, word, target); }
   void end(Word* object, const Shape& shape) {
     take(shape.bytes);
     if (shape.tag_word != kNone) {
@@ -59,7 +63,7 @@ class NoHeap {
     }
   }
   void signal() {}
-  void wait(uint32_t lane, uint32_t signals) { take(lane, signals); }
+  void wait(uint32_t lane, uint32_t signals) { take_all(lane, signals); }
   void clock() { stalls_->operations_ended(ticks()); }
 
   uint64_t checksum() const { return checksum_.value(); }
