@@ -24,29 +24,29 @@ using trace::kNobody;
 static_assert(kNobody == kNone);
 
 // Which words of an object hold references, as far as the replay cares.
-struct Shape {
+struct Use {
   uint32_t tag_word = kNone;  // the first word that never does
   uint32_t data_from = 0;     // no word from here on does
   bool is_leaf = false;
 };
 
-std::vector<Shape> shapes_of(const Graph& graph) {
+std::vector<Use> uses_of(const Graph& graph) {
   constexpr uint32_t kSearched = 64;  // words among which a place for the tag is looked for
-  std::vector<Shape> shapes(graph.objects.size());
+  std::vector<Use> uses(graph.objects.size());
   std::vector<uint64_t> used(graph.objects.size());
   for (const GraphStep& step : graph.steps) {
     if (step.kind != GraphStep::Kind::kStore) continue;
-    Shape& shape = shapes[step.object];
-    shape.data_from = std::max(shape.data_from, step.slot + 1);
+    Use& use = uses[step.object];
+    use.data_from = std::max(use.data_from, step.slot + 1);
     if (step.slot < kSearched) used[step.object] |= uint64_t{1} << step.slot;
   }
-  for (size_t i = 0; i < shapes.size(); ++i) {
-    Shape& shape = shapes[i];
-    shape.is_leaf = !graph.objects[i].may_refer;
+  for (size_t i = 0; i < uses.size(); ++i) {
+    Use& use = uses[i];
+    use.is_leaf = !graph.objects[i].may_refer;
     const auto tag = static_cast<uint32_t>(std::countr_one(used[i]));
-    if (tag < kSearched && tag < graph.objects[i].bytes / 8) shape.tag_word = tag;
+    if (tag < kSearched && tag < graph.objects[i].bytes / 8) use.tag_word = tag;
   }
-  return shapes;
+  return uses;
 }
 
 class GraphCompiler {
@@ -54,7 +54,7 @@ class GraphCompiler {
   GraphCompiler(const Graph& graph, bool is_parallel, const std::string& trace)
       : graph_(graph),
         is_parallel_(is_parallel),
-        shapes_(shapes_of(graph)),
+        uses_(uses_of(graph)),
         lane_of_thread_(lanes()),
         writer_(checked_lanes(trace), graph.objects.size() + graph.roots),
         anchors_(graph.objects.size()),
@@ -174,7 +174,7 @@ class GraphCompiler {
 
   void allocate(uint32_t object) {
     const GraphObject& recorded = graph_.objects[object];
-    const Shape& shape = shapes_[object];
+    const Use& use = uses_[object];
     std::vector<uint32_t>& free_names = free_names_[lane_];
     uint32_t& name = name_of_[object];
     if (free_names.empty()) {
@@ -188,10 +188,10 @@ class GraphCompiler {
       windows_[lane_][writer_.allocations(lane_) % kWindow] = object;
       anchors_.set(object, {Anchor::Kind::kNewest, kNobody, 0});
     }
-    if (shape.is_leaf) {
+    if (use.is_leaf) {
       writer_.add(lane_, {object}, {pack(Op::kNewLeaf, name), bytes});
     } else {
-      writer_.add(lane_, {object}, {pack(Op::kNew, name), bytes, shape.tag_word, shape.data_from});
+      writer_.add(lane_, {object}, {pack(Op::kNew, name), bytes, use.tag_word, use.data_from});
     }
     if (is_parallel_) hold(object);
     program_.info.allocated_bytes += bytes;
@@ -200,10 +200,12 @@ class GraphCompiler {
   }
 
   void end(uint32_t object) {
-    const Shape& shape = shapes_[object];
+    const Use& use = uses_[object];
+    const auto bytes = static_cast<uint32_t>(graph_.objects[object].bytes);
+    const uint32_t leaf_tag = bytes >= 8 ? 0 : kNone;
     writer_.add(lane_, {object},
-                {pack(Op::kEnd, name_of_[object]), shape.is_leaf ? kLeafTag : shape.tag_word});
-    live_bytes_ -= graph_.objects[object].bytes;
+                {pack(Op::kEnd, name_of_[object]), use.is_leaf ? leaf_tag : use.tag_word, bytes});
+    live_bytes_ -= bytes;
   }
 
   // The object is referred to by `anchor` from now on.
@@ -294,7 +296,7 @@ class GraphCompiler {
 
   const Graph& graph_;
   bool is_parallel_;
-  std::vector<Shape> shapes_;
+  std::vector<Use> uses_;
   std::map<uint32_t, uint32_t> lane_of_thread_;
   CompiledProgram program_;
   LaneWriter writer_;

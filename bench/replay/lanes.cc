@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "bench/replay/code.h"
 #include "bench/trace/error.h"
 
 namespace bench::replay {
@@ -77,9 +78,9 @@ void LaneWriter::finish(CompiledProgram& program) {
   }
   ProgramInfo& info = program.info;
   info.lanes = static_cast<uint32_t>(lanes_.size());
+  ShapeTable shapes;
   for (Lane& lane : lanes_) {
-    std::vector<uint32_t> code;
-    code.reserve(lane.code.size() + 2 * lane.waits.size() + lane.signalled.size());
+    Encoder encoder(shapes, info.names);
     auto wait = lane.waits.begin();
     auto signal = lane.signalled.begin();
     const uint32_t* at = lane.code.data();
@@ -87,23 +88,26 @@ void LaneWriter::finish(CompiledProgram& program) {
       for (; wait != lane.waits.end() && wait->operation == operation; ++wait) {
         const std::vector<uint64_t>& given = lanes_[wait->lane].signalled;
         const auto place = std::lower_bound(given.begin(), given.end(), wait->awaited);
-        code.push_back(pack(Op::kWait, wait->lane));
-        code.push_back(static_cast<uint32_t>(place - given.begin()) + 1);
+        const uint32_t words[] = {pack(Op::kWait, wait->lane),
+                                  static_cast<uint32_t>(place - given.begin()) + 1};
+        encoder.add(words);
       }
-      const uint32_t words = words_of(op_of(*at));
-      code.insert(code.end(), at, at + words);
-      at += words;
+      encoder.add(at);
+      at += words_of(op_of(*at));
       if (signal != lane.signalled.end() && *signal == operation) {
-        code.push_back(pack(Op::kSignal, 0));
+        const uint32_t word = pack(Op::kSignal, 0);
+        encoder.add(&word);
         ++signal;
       }
     }
     info.operations += lane.operations;
     info.waits += lane.waits.size();
-    info.words += code.size();
     std::vector<uint32_t>().swap(lane.code);
-    program.code.push_back(std::move(code));
+    program.code.push_back(encoder.finish());
+    info.words += program.code.back().size();
   }
+  program.shapes = shapes.shapes();
+  info.shapes = static_cast<uint32_t>(program.shapes.size());
 }
 
 }  // namespace bench::replay

@@ -12,7 +12,7 @@
 namespace bench::replay {
 namespace {
 
-// What stands in the memory file in front of the lengths of the lanes, which the lanes follow.
+// What stands in the memory file in front of the shapes, the lengths of the lanes and the lanes.
 struct Prefix {
   ProgramInfo info;
   uint64_t error_bytes;  // 0, or the length of the message that stands in place of the code
@@ -40,6 +40,7 @@ void write_fully(int fd, const void* data, size_t size) {
     const CompiledProgram program = compile(reader, threads);
     prefix.info = program.info;
     write_fully(fd, &prefix, sizeof prefix);
+    write_fully(fd, program.shapes.data(), program.shapes.size() * sizeof(Shape));
     for (const std::vector<uint32_t>& lane : program.code) {
       const uint64_t words = lane.size();
       write_fully(fd, &words, sizeof words);
@@ -82,12 +83,15 @@ LoadedProgram::LoadedProgram(const std::string& trace, Threads threads) {
     munmap(pages_, page_bytes_);
     throw std::runtime_error(message);
   }
-  info_ = prefix.info;
-  const auto* lane = reinterpret_cast<const uint32_t*>(behind + info_.lanes * sizeof(uint64_t));
-  for (uint32_t i = 0; i < info_.lanes; ++i) {
+  program_.info = prefix.info;
+  const ProgramInfo& info = program_.info;
+  program_.shapes = {reinterpret_cast<const Shape*>(behind), info.shapes};
+  behind += info.shapes * sizeof(Shape);
+  const auto* lane = reinterpret_cast<const uint32_t*>(behind + info.lanes * sizeof(uint64_t));
+  for (uint32_t i = 0; i < info.lanes; ++i) {
     uint64_t words = 0;
     std::memcpy(&words, behind + i * sizeof words, sizeof words);
-    code_.emplace_back(lane, words);
+    program_.code.emplace_back(lane, words);
     lane += words;
   }
 }

@@ -27,13 +27,10 @@ class LoadedProgram {
   LoadedProgram(const LoadedProgram&) = delete;
   LoadedProgram& operator=(const LoadedProgram&) = delete;
 
-  const ProgramInfo& info() const { return info_; }
-  // By lane.
-  const std::vector<std::span<const uint32_t>>& code() const { return code_; }
+  const Program& program() const { return program_; }
 
  private:
-  ProgramInfo info_;
-  std::vector<std::span<const uint32_t>> code_;
+  Program program_;
   void* pages_ = nullptr;
   size_t page_bytes_ = 0;
 };

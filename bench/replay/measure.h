@@ -12,11 +12,10 @@
 
 namespace bench::replay {
 
-// The clock is read once for so many operations: often enough to see any stall for what it is,
-// seldom enough to cost little.
-inline constexpr uint64_t kClocked = 8;
-// Consecutive operations that count as one batch.
+// Consecutive operations that count as one batch: so many clock readings.
 inline constexpr uint64_t kBatch = 1024;
+// Copies of a program that run on one thread take turns of so many operations.
+inline constexpr uint64_t kTurn = 256;
 
 // In ticks. A time runs from the end of the one before, so nothing is left out between them.
 class Stalls {

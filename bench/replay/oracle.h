@@ -36,7 +36,7 @@ class Oracle {
   Oracle(Backend& backend, uint64_t turns, uint64_t probes)
       : backend_(backend), distance_(std::max<uint64_t>(turns / (probes + 1), 1)) {}
 
-  void began(const void* object, uint32_t bytes) {
+  void began(void* object, uint32_t bytes) {
     const auto from = reinterpret_cast<uintptr_t>(object);
     const uintptr_t to = from + std::max(bytes, 1u);
     auto at = known_.upper_bound(from);

@@ -161,7 +161,7 @@ CompiledProgram compile_lives(Lives lives, bool is_parallel, const std::string& 
     const uint32_t lane = lane_of_step[i];
     uint32_t& name = name_of[step.object];
     if (step.op == Op::kFree) {
-      writer.add(lane, {step.object}, {pack(step.op, name)});
+      writer.add(lane, {step.object}, {pack(step.op, name), lives.bytes[step.object]});
       free_names[lane].push_back(name);
       live_bytes -= lives.bytes[step.object];
       continue;
@@ -178,9 +178,14 @@ CompiledProgram compile_lives(Lives lives, bool is_parallel, const std::string& 
       name = info.names++;
     }
     const uint32_t link = linkers[lane].link_of(step.object);
-    writer.add(
-        lane, {step.object, old},
-        {pack(step.op, name), link == kNone ? kNone : name_of[link], lives.bytes[step.object]});
+    const uint32_t link_name = link == kNone ? kNone : name_of[link];
+    const uint32_t bytes = lives.bytes[step.object];
+    if (step.op == Op::kRealloc) {
+      writer.add(lane, {step.object, old},
+                 {pack(step.op, name), link_name, bytes, lives.bytes[old]});
+    } else {
+      writer.add(lane, {step.object}, {pack(step.op, name), link_name, bytes});
+    }
     info.links += link == kNone ? 0 : 1;
     linkers[lane].add(step.object);
     live_bytes += lives.bytes[step.object];

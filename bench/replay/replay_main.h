@@ -12,6 +12,7 @@
 #include <new>
 #include <string>
 
+#include "bench/replay/decode.h"
 #include "bench/replay/load.h"
 #include "bench/replay/measure.h"
 #include "bench/replay/oracle.h"
@@ -29,8 +30,8 @@ inline std::string allocator_name() {
 }
 
 template <typename Backend, typename Oracle>
-void replay(const LoadedProgram& program, Backend& backend, Oracle& oracle, Report& report) {
-  Replayer<Backend, Oracle> replayer(backend, program.info(), program.code(), report.scale, oracle);
+void replay(const Program& program, Backend& backend, Oracle& oracle, Report& report) {
+  Replayer<Backend, Oracle> replayer(backend, program, report.scale, oracle);
   Stalls stalls;
   const Measurement measurement;
   stalls.begin(ticks());
@@ -41,13 +42,14 @@ void replay(const LoadedProgram& program, Backend& backend, Oracle& oracle, Repo
 }
 
 // The processor time that the replayer itself takes of the run, with the heap left out.
-inline void measure_decoding(const LoadedProgram& program, Report& report) {
+inline void measure_decoding(const Program& program, Report& report) {
   Report decoding;
+  Decoding walks(program, report.scale);
   Stalls stalls;
   const Measurement measurement;
   stalls.begin(ticks());
   for (uint64_t i = 0; i < report.repeat; ++i) {
-    decoding.checksum ^= decode_only(program.info(), program.code(), report.scale, stalls) + i;
+    decoding.checksum ^= walks.run(stalls) + i;
   }
   measurement.stop(stalls, decoding);
   report.decode_s = decoding.user_s + decoding.system_s;
@@ -92,8 +94,9 @@ int replay_main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   try {
-    const LoadedProgram program(report.trace, probes != 0 ? Threads::kOne : threads);
-    const ProgramInfo& info = program.info();
+    const LoadedProgram loaded(report.trace, probes != 0 ? Threads::kOne : threads);
+    const Program& program = loaded.program();
+    const ProgramInfo& info = program.info;
     report.operations = info.operations * report.repeat * report.scale;
     report.threads = info.lanes == 1 ? 1 : info.lanes * report.scale;
     if (Backend::kIsMalloc) report.allocator = allocator_name();

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/replay/code.h"
 #include "bench/replay/program.h"
 #include "bench/trace/deaths.h"
 #include "bench/trace/error.h"
@@ -77,7 +78,7 @@ void fill_at_random(Writer& writer, uint64_t seed, uint32_t threads) {
 // The object graph as a replay of one lane makes it, and what of it is reachable.
 class Simulation {
  public:
-  explicit Simulation(const CompiledProgram& program) : code_(program.code.at(0)) {}
+  explicit Simulation(const CompiledProgram& program) : code_(operations_of(program, 0)) {}
 
   void run() {
     for (size_t at = 0; at < code_.size(); at += words_of(op_of(code_[at]))) step(&code_[at]);
@@ -148,7 +149,7 @@ class Simulation {
     REQUIRE(reachable(true).count(names_.at(name)) == 1);
   }
 
-  const std::vector<uint32_t>& code_;
+  const std::vector<uint32_t> code_;
   uint64_t objects_ = 0;
   std::map<uint32_t, uint64_t> names_;
   std::map<uint64_t, std::map<uint32_t, uint64_t>> fields_;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/replay/code.h"
 #include "bench/replay/program.h"
 #include "bench/trace/error.h"
 #include "bench/trace/writer.h"
@@ -45,14 +46,15 @@ struct Decoded {
 
 std::vector<Decoded> decode(const CompiledProgram& program, size_t lane = 0) {
   std::vector<Decoded> operations;
-  const std::vector<uint32_t>& code = program.code.at(lane);
+  const std::vector<uint32_t> code = operations_of(program, lane);
   for (size_t at = 0; at < code.size(); at += words_of(op_of(code[at]))) {
     Decoded decoded{op_of(code[at]), number_of(code[at])};
-    if (words_of(decoded.op) == 3) {
+    if (words_of(decoded.op) >= 3) {
       decoded.link = code[at + 1];
       decoded.bytes = code[at + 2];
+    } else if (words_of(decoded.op) == 2) {
+      decoded.bytes = code[at + 1];
     }
-    if (decoded.op == Op::kWait) decoded.bytes = code[at + 1];
     operations.push_back(decoded);
   }
   return operations;

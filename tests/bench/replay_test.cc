@@ -137,8 +137,8 @@ uint64_t run(WatchingBackend& backend, uint64_t copies, int times,
              const CompiledProgram& program = sample()) {
   Stalls stalls;
   NoOracle oracle;
-  Replayer<WatchingBackend> replayer(backend, program.info,
-                                     {program.code.begin(), program.code.end()}, copies, oracle);
+  const Program view = program.view();
+  Replayer<WatchingBackend> replayer(backend, view, copies, oracle);
   for (int i = 0; i < times; ++i) {
     replayer.run(stalls);
     CHECK(backend.live.empty());
@@ -187,8 +187,8 @@ namespace {
 std::string oracle_message(WatchingBackend& backend) {
   const CompiledProgram program = sample();
   Oracle<WatchingBackend> oracle(backend, program.info.operations / kTurn, 4);
-  Replayer<WatchingBackend, Oracle<WatchingBackend>> replayer(
-      backend, program.info, {program.code.begin(), program.code.end()}, 1, oracle);
+  const Program view = program.view();
+  Replayer<WatchingBackend, Oracle<WatchingBackend>> replayer(backend, view, 1, oracle);
   Stalls stalls;
   try {
     replayer.run(stalls);
