@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
@@ -69,10 +70,50 @@ bool is_runtime_word(uintptr_t place) noexcept {
   return false;
 }
 
-void search(const Mapping& mapping, uintptr_t* chunk, int& reports) noexcept {
+// Which pages have contents of their own: reading one of the others would only give it some.
+class Pagemap {
+ public:
+  Pagemap() noexcept
+      : file_(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)), page_size_(os::page_size()) {}
+  ~Pagemap() {
+    if (file_ >= 0) close(file_);
+  }
+  Pagemap(const Pagemap&) = delete;
+  Pagemap& operator=(const Pagemap&) = delete;
+
+  // Whether any page of [lo, hi) has; true where the system does not tell.
+  bool has_contents(uintptr_t lo, uintptr_t hi) noexcept {
+    for (uintptr_t page = lo / page_size_; page < (hi + page_size_ - 1) / page_size_; ++page) {
+      if (page - first_ >= known_ && !read_from(page)) return true;
+      if ((entries_[page - first_] >> 62) != 0) return true;  // present, or swapped out
+    }
+    return false;
+  }
+
+ private:
+  bool read_from(uintptr_t page) noexcept {
+    known_ = 0;
+    if (file_ < 0) return false;
+    const ssize_t got = pread(file_, entries_.data(), sizeof(entries_),
+                              static_cast<off_t>(page * sizeof(uint64_t)));
+    if (got < static_cast<ssize_t>(sizeof(uint64_t))) return false;
+    first_ = page;
+    known_ = static_cast<size_t>(got) / sizeof(uint64_t);
+    return true;
+  }
+
+  int file_;
+  size_t page_size_;
+  uintptr_t first_ = 0;  // page number of entries_[0]
+  size_t known_ = 0;
+  std::array<uint64_t, 1024> entries_;
+};
+
+void search(const Mapping& mapping, Pagemap& pagemap, uintptr_t* chunk, int& reports) noexcept {
   for (uintptr_t at = mapping.lo; at < mapping.hi && reports < kMostReports;
        at += kChunkWords * sizeof(uintptr_t)) {
     const size_t wanted = std::min(mapping.hi - at, kChunkWords * sizeof(uintptr_t));
+    if (!pagemap.has_contents(at, at + wanted)) continue;
     const iovec local{chunk, wanted};
     const iovec remote{reinterpret_cast<void*>(at), wanted};  // NOLINT(performance-no-int-to-ptr)
     const ssize_t got = process_vm_readv(os::pid(), &local, 1, &remote, 1, 0);
@@ -124,6 +165,7 @@ void find_lost() noexcept {
     return;
   }
   const size_t length = read_maps(text);
+  Pagemap pagemap;
   int reports = 0;
   for (size_t line = 0; line < length;) {
     const size_t end = std::string_view(text + line, length - line).find('\n') + line;
@@ -147,12 +189,12 @@ void find_lost() noexcept {
       const uintptr_t lo = std::min(own, own_chunk);
       const uintptr_t hi = std::max(own + kMapsBytes, own_chunk + kChunkWords * sizeof(uintptr_t));
       if (is_searched(mapping)) {
-        search({mapping.lo, std::min(lo, mapping.hi), mapping.name}, chunk, reports);
-        if (hi < mapping.hi) search({hi, mapping.hi, mapping.name}, chunk, reports);
+        search({mapping.lo, std::min(lo, mapping.hi), mapping.name}, pagemap, chunk, reports);
+        if (hi < mapping.hi) search({hi, mapping.hi, mapping.name}, pagemap, chunk, reports);
       }
       continue;
     }
-    if (is_searched(mapping)) search(mapping, chunk, reports);
+    if (is_searched(mapping)) search(mapping, pagemap, chunk, reports);
   }
   os::unmap(text, kMapsBytes);
   os::unmap(chunk, kChunkWords * sizeof(uintptr_t));

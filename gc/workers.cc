@@ -9,13 +9,14 @@
 
 #include "gc/worklist.h"
 #include "runtime/base/check.h"
+#include "runtime/base/immortal.h"
 #include "runtime/os/os.h"
 
 namespace tricolor::gc {
 
-constinit Workers g_workers;
-
 namespace {
+
+constinit runtime::Immortal<Workers> g_the_workers;
 
 constexpr int kNice = 5;
 constexpr int64_t kSliceWork = 256 << 10;
@@ -33,6 +34,8 @@ void* thread_main(void* raw) {
 }
 
 }  // namespace
+
+Workers& g_workers = g_the_workers.value;
 
 void start_thread(const char* name, std::function<void()> run) {
   auto args = std::make_unique<StartArgs>(StartArgs{name, std::move(run)});

@@ -59,6 +59,6 @@ class Workers {
   std::atomic<int64_t> credit_{0};
 };
 
-extern Workers g_workers;
+extern Workers& g_workers;
 
 }  // namespace tricolor::gc
