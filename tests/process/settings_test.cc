@@ -121,7 +121,9 @@ TEST_CASE("process: clobberfree=1 overwrites what was freed") {
   CHECK(left_over("clobberfree=0") >= 500);  // so that the figure above means something
 }
 
-TEST_CASE("process: gcsignal=USR1: the signal causes a collection") {
+// g++'s ThreadSanitizer forgets a signal now and then that comes while it is in a call of its own.
+TEST_CASE("process: gcsignal=USR1: the signal causes a collection" *
+          doctest::skip(kThreadSanitizer)) {
   for (const auto& signal :
        std::vector<std::pair<std::string, int>>{{"USR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}}) {
     CAPTURE(signal.first);
