@@ -104,8 +104,8 @@ def plan(context, twins):
 
     main = ("wall ns/object", "cpu ns/object", "peak MB")
     for shape in SHAPES:
-        cases.append(Case("micro", f"mark-{shape}", f"marking a live graph, {shape}",
-                          mark_points(context, twins, [f"--shape={shape}", *quick]), context.runs, main,
+        points = mark_points(context, twins, [f"--shape={shape}", *quick], few=shape != "random")
+        cases.append(Case("micro", f"mark-{shape}", f"marking a live graph, {shape}", points, context.runs, main,
                           arguments=(f"--shape={shape}",), extract=mark_record))
     if not context.quick:
         words = ["--bytes=64", "--objects=33554432"]
