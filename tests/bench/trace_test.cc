@@ -74,12 +74,12 @@ std::vector<std::byte> frame(const std::vector<std::byte>& payload, ChunkHeader 
   header.raw_bytes = static_cast<uint32_t>(payload.size());
   header.packed_bytes = static_cast<uint32_t>(packed.size());
   header.payload_crc = crc32c(packed.data(), packed.size());
-  std::vector<std::byte> file(kFileHeaderBytes + 4 + kChunkHeaderBytes);
+  constexpr size_t kBefore = kFileHeaderBytes + 4 + kChunkHeaderBytes;
+  std::vector<std::byte> file(kBefore + packed.size() + kFooterBytes);
   encode_file_header(kHasFrees, "", 0, file.data());
   encode_chunk_header(header, file.data() + kFileHeaderBytes + 4);
-  file.insert(file.end(), packed.begin(), packed.end());
-  file.resize(file.size() + kFooterBytes);
-  encode_footer(footer, file.data() + file.size() - kFooterBytes);
+  std::copy(packed.begin(), packed.end(), file.begin() + kBefore);
+  encode_footer(footer, file.data() + kBefore + packed.size());
   return file;
 }
 
