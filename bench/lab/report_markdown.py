@@ -30,8 +30,8 @@ def text(results):
     versions = "; ".join(f"{title}: {version}" for title, version in results["machine"]["peers"].items())
     parts = ["# Results", "",
              f"The run of {results['created']}, {results['mode']}, {results['runs']} runs of each, "
-             f"{duration(results['seconds'])} in all{sittings(results)}; written by `tools/dev bench`. How it is measured: "
-             "bench/lab/README.md.", "",
+             f"{duration(results['seconds'])} in all{sittings(results)}; written by `tools/dev bench`. How it is "
+             "measured: bench/lab/README.md.", "",
              f"**Machine.** {machine.sentence(results['machine'])}.", "", f"**Peers.** {versions}.", "",
              f"**Peak memory.** {results['peak_source']}.", "",
              f"**The machine's own part.** {compare.machine_sentence(results)}", ""]
