@@ -79,9 +79,11 @@ def build_of(build_dir):
 
 
 def commit_of(root):
+    """The commit, and whether files differ from it; the report that a run itself writes does not count."""
     commit = first_line(["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"])
     try:
-        changed = subprocess.run(["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"],
+        changed = subprocess.run(["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no",
+                                  "--", ".", ":!bench/RESULTS.md"],
                                  capture_output=True, text=True, timeout=20, check=False).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
         changed = ""
