@@ -201,6 +201,9 @@ void report_untraced(const void* slot, const char* type) noexcept {
 }  // namespace
 
 void report_raw_references(Thread&) noexcept {
+  // ThreadSanitizer keeps signals from a thread that waits for a lock: it could not be stopped
+  // while a thread that is stopped already holds that lock.
+  if (TRICOLOR_TSAN) return;
   ExactMark exact;
   if (!exact.usable()) return;
   g_exact = &exact;

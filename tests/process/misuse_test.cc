@@ -57,7 +57,8 @@ TEST_CASE("process: without findlost nothing is said") {
 
 TEST_CASE(
     "process: the checking build names type, offset and object of a raw field that alone leads to "
-    "an object") {
+    "an object" *
+    doctest::skip(kThreadSanitizer)) {
   const ProcessResult result = run_program("misuse_program", {"raw-field"});
   CAPTURE(result.err);
   CAPTURE(result.out);
