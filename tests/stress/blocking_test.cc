@@ -90,9 +90,7 @@ void receive_sequence(int out, std::size_t total, std::uint64_t seed, Findings& 
   findings.expect(received == total, "bytes were lost");
 }
 
-// ThreadSanitizer keeps signals from a thread that waits in read().
-TEST_CASE("stress blocking: data through pipes between threads that hold references" *
-          doctest::skip(kThreadSanitizer)) {
+TEST_CASE("stress blocking: data through pipes between threads that hold references") {
   const std::uint64_t seed = announce_seed("pipes");
   const std::size_t total = stress_rounds(120u << 20);
   Findings findings;
