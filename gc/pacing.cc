@@ -100,14 +100,8 @@ void Pacing::wait_if_outrun(Thread& thread) noexcept {
   if (beyond <= goal / 8 || limiting_.load(std::memory_order_relaxed) ||
       g_collector.on_this_thread())
     return;
-  const int64_t start = runtime::os::now_ns();
-  const uint32_t seen = g_worklist.wake_word();
-  {
-    const runtime::BlockedWait wait(&thread);
-    const double share = std::min(1.0, static_cast<double>(beyond) / static_cast<double>(goal));
-    g_worklist.wait_for_arrival(seen, kAssistSliceNs + static_cast<int64_t>(share * kOutrunNs));
-  }
-  g_collector.count_stall(runtime::os::now_ns() - start);
+  const double share = std::min(1.0, static_cast<double>(beyond) / static_cast<double>(goal));
+  stall(thread, runtime::os::now_ns(), kAssistSliceNs + static_cast<int64_t>(share * kOutrunNs));
 }
 
 void Pacing::assist(Thread& thread) noexcept {
@@ -118,8 +112,10 @@ void Pacing::assist(Thread& thread) noexcept {
   ThreadData& data = *thread.data;
   const int64_t start = runtime::os::now_ns();
   if (g_worklist.looks_empty()) {
+    // Others hold all the work there is. A thread deep in debt waits a little: its asking makes
+    // them share, and the heap does not run away while they finish.
     if (data.assist_debt > kStallDebt) {
-      stall(thread, start);
+      stall(thread, start, kAssistSliceNs);
       wait_if_outrun(thread);
     }
     return;
@@ -142,13 +138,12 @@ void Pacing::assist(Thread& thread) noexcept {
   raise_to(assist_longest_ns_, now - start);
 }
 
-// Others hold all the work there is. A thread deep in debt waits a little: its asking makes them
-// share, and the heap does not run away while they finish.
-void Pacing::stall(Thread& thread, int64_t start) noexcept {
+// Until work arrives, or the time is over; counted as a stall from `start` on.
+void Pacing::stall(Thread& thread, int64_t start, int64_t at_most_ns) noexcept {
   const uint32_t seen = g_worklist.wake_word();
   {
     const runtime::BlockedWait wait(&thread);
-    g_worklist.wait_for_arrival(seen, kAssistSliceNs);
+    g_worklist.wait_for_arrival(seen, at_most_ns);
   }
   g_collector.count_stall(runtime::os::now_ns() - start);
 }

@@ -63,7 +63,7 @@ class Pacing {
 
  private:
   void assist(runtime::Thread& thread) noexcept;
-  void stall(runtime::Thread& thread, int64_t start) noexcept;
+  void stall(runtime::Thread& thread, int64_t start, int64_t at_most_ns) noexcept;
   void wait_if_outrun(runtime::Thread& thread) noexcept;
   void publish_locked() noexcept;
   static int64_t overhead_bytes() noexcept;

@@ -36,11 +36,13 @@ def kept(path, machine, runs):
 
 def merged(found, earlier):
     """`found` with the earlier run's whole cases where it has none, in the order of `found`; those it does not know
-    come last."""
-    whole = {(case["suite"], case["name"]): case for case in earlier["cases"] if is_whole(case)}
-    cases = [case if is_whole(case) else whole.get((case["suite"], case["name"]), case) for case in found["cases"]]
-    known = {(case["suite"], case["name"]) for case in cases}
-    cases += [case for key, case in whole.items() if key not in known]
+    come last, measured or not."""
+    before = {(case["suite"], case["name"]): case for case in earlier["cases"]}
+    cases = []
+    for case in found["cases"]:
+        other = before.pop((case["suite"], case["name"]), case)
+        cases.append(other if is_whole(other) and not is_whole(case) else case)
+    cases += before.values()
     problems = [problem for problem in earlier["problems"] if problem != INTERRUPTED]
     problems = list(dict.fromkeys(problems + found["problems"]))
     return found | {"created": earlier["created"], "seconds": round(earlier["seconds"] + found["seconds"], 1),

@@ -23,6 +23,10 @@ class Merging(unittest.TestCase):
         found = sittings.merged(support.results(SKIPPED), support.results(SKIPPED))
         self.assertEqual(found["cases"], [SKIPPED])
 
+    def test_what_was_not_asked_for_this_time_stays_named_as_unmeasured(self):
+        first = support.made({"tricolor": [1.0]}, name="first")
+        self.assertEqual(sittings.merged(support.results(first), support.results(SKIPPED))["cases"], [first, SKIPPED])
+
     def test_an_earlier_interruption_is_over_other_problems_stay(self):
         earlier = support.results() | {"problems": [sittings.INTERRUPTED, "a twin did not compile"]}
         self.assertEqual(sittings.merged(support.results(), earlier)["problems"], ["a twin did not compile"])
