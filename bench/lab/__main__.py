@@ -4,6 +4,7 @@ import fnmatch
 import json
 import pathlib
 import shlex
+import signal
 import sys
 import time
 
@@ -135,8 +136,14 @@ def write_reports(found, out, stem):
     return page
 
 
+def interrupt(_number, _frame):
+    """SIGTERM interrupts as Ctrl-C does: a shell starts what it runs in the background with SIGINT ignored."""
+    raise KeyboardInterrupt
+
+
 def main():
     options = parse_arguments()
+    signal.signal(signal.SIGTERM, interrupt)
     if options.results:
         if not (options.out / "results.json").is_file():
             raise ValueError(f"there is no full run in {options.out}: tools/dev bench makes one")

@@ -55,11 +55,11 @@ def java_heap(peer, live_mb):
     return math.ceil(live_mb * 2.4) + 64 if live_mb and peer.language == "Java" else None
 
 
-def mark_points(context, twins, words, x=None, few=False):
+def mark_points(context, twins, words, x=None):
     """The program "mark" at every collector; with the executables alone where no list names it."""
     entry = context.programs().get("mark", {"name": "mark"})
     points = [program_point(context, twins, entry, peer, [*words, *context.extra], x, java_heap(peer, x), trace=False)
-              for peer in chosen_peers(context, few) if peer.collects]
+              for peer in chosen_peers(context, few=True) if peer.collects]
     return [point for point in points if point]
 
 
@@ -104,12 +104,7 @@ def plan(context, twins):
 
     main = ("wall ns/object", "cpu ns/object", "peak MB")
     for shape in SHAPES:
-        points = mark_points(context, twins, [f"--shape={shape}", *quick], few=shape != "random")
+        points = mark_points(context, twins, [f"--shape={shape}", *quick])
         cases.append(Case("micro", f"mark-{shape}", f"marking a live graph, {shape}", points, context.runs, main,
                           arguments=(f"--shape={shape}",), extract=mark_record))
-    if not context.quick:
-        words = ["--bytes=64", "--objects=33554432"]
-        cases.append(Case("micro", "mark-2g", "marking 2 GiB of 64-byte objects, random",
-                          mark_points(context, twins, words, few=True), min(context.runs, 4), main,
-                          arguments=tuple(words), extract=mark_record))
     return cases
