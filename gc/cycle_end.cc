@@ -10,6 +10,7 @@
 #include "gc/phase.h"
 #include "gc/sweep.h"
 #include "gc/workers.h"
+#include "gc/worklist.h"
 #include "runtime/base/check.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
@@ -56,6 +57,7 @@ void Collector::finish_cycle(bool forced) {
   g_cycle.phase.store(Phase::kIdle, std::memory_order_release);
   runtime::g_spans.allow_returns(true);
   g_sweeper.begin();
+  g_worklist.wake_stalled();
 
   const int64_t number = static_cast<int64_t>(history_.cycles) + 1;
   {

@@ -93,18 +93,22 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
   if (data.assist_debt > 0 && !limiting_.load(std::memory_order_relaxed)) assist(thread);
 }
 
-// [pacing.outrun] Outside of marking there is no work to give it: time is all that helps.
+// [pacing.outrun] Outside of marking there is no work to give it: the cycle's end is all that helps.
 void Pacing::wait_if_outrun(Thread& thread) noexcept {
+  // Before the heap's size is read: the end of a cycle changes both, this one last.
+  const uint32_t seen = g_worklist.wake_word();
   const int64_t goal = this->goal();
   const int64_t beyond = heap_live() - goal;
   if (beyond <= goal / 8 || limiting_.load(std::memory_order_relaxed) ||
       g_collector.on_this_thread())
     return;
   const double share = std::min(1.0, static_cast<double>(beyond) / static_cast<double>(goal));
-  stall(thread, runtime::os::now_ns(), kAssistSliceNs + static_cast<int64_t>(share * kOutrunNs));
+  stall(thread, seen, runtime::os::now_ns(),
+        kAssistSliceNs + static_cast<int64_t>(share * kOutrunNs));
 }
 
 void Pacing::assist(Thread& thread) noexcept {
+  const uint32_t seen = g_worklist.wake_word();  // before the phase, as above
   if (g_cycle.phase.load(std::memory_order_acquire) != Phase::kMark) {
     wait_if_outrun(thread);
     return;
@@ -115,7 +119,7 @@ void Pacing::assist(Thread& thread) noexcept {
     // Others hold all the work there is. A thread deep in debt waits a little: its asking makes
     // them share, and the heap does not run away while they finish.
     if (data.assist_debt > kStallDebt) {
-      stall(thread, start, kAssistSliceNs);
+      stall(thread, seen, start, kAssistSliceNs);
       wait_if_outrun(thread);
     }
     return;
@@ -138,12 +142,12 @@ void Pacing::assist(Thread& thread) noexcept {
   raise_to(assist_longest_ns_, now - start);
 }
 
-// Until work arrives, or the time is over; counted as a stall from `start` on.
-void Pacing::stall(Thread& thread, int64_t start, int64_t at_most_ns) noexcept {
-  const uint32_t seen = g_worklist.wake_word();
+// Until work has arrived after `seen`, the cycle is over or the time is; counted as a stall from
+// `start` on.
+void Pacing::stall(Thread& thread, uint32_t seen, int64_t start, int64_t at_most_ns) noexcept {
   {
     const runtime::BlockedWait wait(&thread);
-    g_worklist.wait_for_arrival(seen, at_most_ns);
+    g_worklist.wait_stalled(seen, at_most_ns);
   }
   g_collector.count_stall(runtime::os::now_ns() - start);
 }

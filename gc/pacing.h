@@ -4,9 +4,9 @@
 //
 // [pacing.charge]  a thread counts what it takes for itself and adds it to the heap's figure in steps of
 //                  kChargeStep, at once while a cycle marks.
-// [pacing.outrun]  a thread that allocates while the heap is an eighth beyond its goal waits up to 1.1 ms for each
-//                  kChargeStep: else the heap would grow without bound, all of it black, while a handshake waits for
-//                  a thread that the system does not let run.
+// [pacing.outrun]  a thread that allocates while the heap is an eighth beyond its goal waits for the cycle to end, up
+//                  to 1.1 ms for each kChargeStep: else the heap would grow without bound, all of it black, while a
+//                  handshake waits for a thread that the system does not let run.
 // One assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
 // Threads: charge() and assist(): any, in a runtime section; the rest: the collector, or under lock().
 
@@ -63,7 +63,7 @@ class Pacing {
 
  private:
   void assist(runtime::Thread& thread) noexcept;
-  void stall(runtime::Thread& thread, int64_t start, int64_t at_most_ns) noexcept;
+  void stall(runtime::Thread& thread, uint32_t seen, int64_t start, int64_t at_most_ns) noexcept;
   void wait_if_outrun(runtime::Thread& thread) noexcept;
   void publish_locked() noexcept;
   static int64_t overhead_bytes() noexcept;

@@ -177,10 +177,22 @@ void Worklist::wake_all() noexcept {
   if (waiting_.load(std::memory_order_seq_cst) != 0) wake(&wake_, INT32_MAX);
 }
 
+void Worklist::wait_stalled(uint32_t seen, int64_t timeout_ns) noexcept {
+  stalled_.fetch_add(1, std::memory_order_seq_cst);
+  wait_for_arrival(seen, timeout_ns);
+  stalled_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worklist::wake_stalled() noexcept {
+  wake_.fetch_add(1, std::memory_order_seq_cst);
+  if (stalled_.load(std::memory_order_seq_cst) != 0) wake(&wake_, INT32_MAX);
+}
+
 void Worklist::reset_after_fork() noexcept {
   is_open_.store(false, std::memory_order_relaxed);
   active_ = 0;
   waiting_.store(0, std::memory_order_relaxed);
+  stalled_.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace tricolor::gc

@@ -83,6 +83,9 @@ class Worklist {
   void wait_for_arrival(uint32_t seen, int64_t timeout_ns) noexcept;
   uint32_t wake_word() const noexcept { return wake_.load(std::memory_order_acquire); }
   void wake_all() noexcept;
+  // The same for a thread of the program, which sleeps until wake_stalled() too: the cycle is over.
+  void wait_stalled(uint32_t seen, int64_t timeout_ns) noexcept;
+  void wake_stalled() noexcept;
   bool somebody_waits() const noexcept { return waiting_.load(std::memory_order_relaxed) != 0; }
 
   void set_overflowed() noexcept { overflowed_.store(true, std::memory_order_relaxed); }
@@ -119,6 +122,9 @@ class Worklist {
   // Changed (release) after an arrival; consumers sleep on it.
   std::atomic<uint32_t> wake_{0};
   std::atomic<uint32_t> waiting_{0};
+  // Of those who wait, the threads of the program. Raised (seq_cst) before wake_ is compared, read
+  // after wake_ is changed: one of the two sees the other.
+  std::atomic<uint32_t> stalled_{0};
   std::atomic<bool> overflowed_{false};
   std::atomic<size_t> bytes_{0};
 };
