@@ -8,6 +8,7 @@ type topic struct{ number uint64 }
 const (
 	topics     = 4096
 	references = 32
+	warmUp     = 4
 )
 
 type plain struct{ words [128]uint64 }
@@ -24,12 +25,14 @@ func run[M any](fill func(message *M, number uint64), sum func(message *M) uint6
 	requests := common.NewRequests(common.Number("--interval", 0, 0))
 	ring := make([]*M, live)
 	checksum, at := uint64(0), 0
-	for number := uint64(0); number < live+messages; number++ {
-		if number == live {
+	firstMeasured := warmUp * live
+	for number := uint64(0); number < firstMeasured+messages; number++ {
+		measured := number >= firstMeasured
+		if number == firstMeasured {
 			program.Begin()
 			requests.Begin()
 		}
-		if number >= live {
+		if measured {
 			requests.Await()
 		}
 		message := new(M)
@@ -41,7 +44,7 @@ func run[M any](fill func(message *M, number uint64), sum func(message *M) uint6
 		if at++; at == len(ring) {
 			at = 0
 		}
-		if number >= live {
+		if measured {
 			requests.Done()
 		}
 	}
