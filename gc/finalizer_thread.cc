@@ -1,6 +1,7 @@
 #include "gc/finalizer_thread.h"
 
-#include <array>
+#include <algorithm>
+#include <cstddef>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -28,32 +29,37 @@ void FinalizerThread::announce() noexcept {
   if (sleepers_.load(std::memory_order_seq_cst) != 0) runtime::futex::wake(&wake_, INT32_MAX);
 }
 
-void FinalizerThread::push(Entry entry) {
+void FinalizerThread::Batch::flush() {
+  const std::lock_guard guard(thread_.lock_);
+  for (size_t i = 0; i < count_; ++i) thread_.entries_.push_back(std::move(entries_[i]));
+  thread_.queued_entries_ += count_;
+  used_ = used_ || count_ != 0;
+  count_ = 0;
+}
+
+FinalizerThread::Batch::~Batch() {
+  flush();
+  if (used_) thread_.announce();
+}
+
+void FinalizerThread::queue_cleanup(std::function<void()> run) {
+  Batch(*this).add({nullptr, std::move(run)});
+}
+
+size_t FinalizerThread::queue_destructors(std::span<const uintptr_t> hidden) noexcept {
+  size_t count = 0;
   {
     const std::lock_guard guard(lock_);
-    entries_.push_back(std::move(entry));
-    ++queued_entries_;
+    try {
+      for (; count < hidden.size(); ++count) dead_.push_back(hidden[count]);
+    } catch (const std::bad_alloc&) {
+      // The caller sees which.
+    }
+    queued_dead_ += count;
   }
-  announce();
+  if (count != 0) announce();
+  return count;
 }
-
-bool FinalizerThread::queue_destructor(char* object) noexcept {
-  try {
-    const std::lock_guard guard(lock_);
-    dead_.push_back(~reinterpret_cast<uintptr_t>(object));
-    ++queued_dead_;
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-  announce();
-  return true;
-}
-
-void FinalizerThread::queue_finalizer(char* object, std::function<void()> run) {
-  push({object, std::move(run)});
-}
-
-void FinalizerThread::queue_cleanup(std::function<void()> run) { push({nullptr, std::move(run)}); }
 
 void FinalizerThread::start_if_needed() noexcept {
   {
@@ -65,52 +71,76 @@ void FinalizerThread::start_if_needed() noexcept {
   start_thread("tc-finalizer", [this] { main_loop(); });
 }
 
-// Runs one finalizer or cleanup, or a batch of destructors; false if there was nothing to do. Not
-// inlined, so that addresses of the dead stay below the frames that wait.
+// Runs one finalizer or cleanup, or a batch of destructors, and counts the one before as done;
+// false if there was nothing to do. Not inlined, so that addresses of the dead stay below the
+// frames that wait.
 bool FinalizerThread::run_some() noexcept {
   Thread& self = *Thread::current();
-  Entry entry{nullptr, nullptr};
-  std::array<uintptr_t, kBatch> dead;
-  size_t count = 0;
+  Entry entry;
   bool found = false;
+  bool finished;
   {
     const runtime::RuntimeScope scope(self);
     const std::lock_guard guard(lock_);
+    finished = std::exchange(is_running_, false);
+    if (finished) {
+      running_ = nullptr;
+      done_entries_.fetch_add(1, std::memory_order_release);
+    }
+    if (stopping_.load(std::memory_order_relaxed)) return finished;
     if (!entries_.empty()) {
       // [finalizer.exactly-once]
       entry = std::move(entries_.front());
       entries_.pop_front();
       running_ = entry.object;
-      found = true;
+      found = is_running_ = true;
     } else {
-      for (; count < kBatch && !dead_.empty(); ++count) {
-        dead[count] = dead_.front();
-        dead_.pop_front();
-      }
+      batch_size_ = std::min(kBatch, dead_.size());
+      batch_begun_.store(0, std::memory_order_relaxed);
+      const auto end = dead_.begin() + static_cast<std::ptrdiff_t>(batch_size_);
+      std::copy(dead_.begin(), end, batch_.begin());
+      dead_.erase(dead_.begin(), end);
     }
   }
-  if (!found) {
-    // NOLINTNEXTLINE(performance-no-int-to-ptr)
-    for (size_t i = 0; i < count; ++i) destroy_dead(reinterpret_cast<char*>(~dead[i]));
-    done_dead_.fetch_add(count, std::memory_order_release);
-    return count != 0;
+  if (found) {
+    entry.run();
+    entry.run = nullptr;
+    return true;
   }
-  entry.run();
-  entry.run = nullptr;
-  const runtime::RuntimeScope scope(self);
-  const std::lock_guard guard(lock_);
+  for (size_t i = 0; i < batch_size_; ++i) {
+    batch_begun_.store(i + 1, std::memory_order_relaxed);
+    destroy_dead(reinterpret_cast<char*>(~batch_[i]));  // NOLINT(performance-no-int-to-ptr)
+  }
+  done_dead_.fetch_add(batch_size_, std::memory_order_release);
+  return batch_size_ != 0 || finished;
+}
+
+void FinalizerThread::forget_thread() noexcept {
+  if (on_this_thread()) return;  // it is the one that forked
+  started_ = false;
+  is_running_ = false;
   running_ = nullptr;
-  done_entries_.fetch_add(1, std::memory_order_release);
-  return true;
+  const auto rest =
+      batch_.begin() + static_cast<std::ptrdiff_t>(batch_begun_.load(std::memory_order_relaxed));
+  dead_.insert(dead_.begin(), rest, batch_.begin() + static_cast<std::ptrdiff_t>(batch_size_));
+  batch_size_ = 0;
+  batch_begun_.store(0, std::memory_order_relaxed);
+  done_entries_.store(queued_entries_ - entries_.size(), std::memory_order_relaxed);
+  done_dead_.store(queued_dead_ - dead_.size(), std::memory_order_relaxed);
 }
 
 void FinalizerThread::main_loop() noexcept {
   Thread& self = Thread::attached();
   self_.store(&self, std::memory_order_relaxed);
-  for (;;) {
+  for (uint64_t runs = 0;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
     // [finalizer.own-thread] run_some() is called from nowhere else.
-    if (!stopping_.load(std::memory_order_relaxed) && run_some()) {
+    if (run_some()) {
+      // Whoever waits looks at the counts: often enough while there is more to do.
+      if (++runs % kRunsAnnounced == 0) announce();
+      continue;
+    }
+    if (std::exchange(runs, 0) % kRunsAnnounced != 0) {
       announce();
       continue;
     }
@@ -141,7 +171,7 @@ void FinalizerThread::wait_until_idle(int64_t timeout_ns) noexcept {
     if (runtime::os::now_ns() >= give_up) return;
     const runtime::BlockedWait wait(Thread::current());
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    runtime::futex::wait(&wake_, seen, 100'000'000);
+    runtime::futex::wait(&wake_, seen, kWaitNs);
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
   }
 }

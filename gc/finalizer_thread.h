@@ -10,12 +10,16 @@
 // [finalizer.exactly-once] an entry is taken out before it runs; the hidden TypeInfo word of a destroyed object is
 //                         cleared before its cell is freed.
 // An exception that leaves a finalizer or cleanup is fatal, as from any thread.
-// Threads: queue_*(): anybody but a signal handler. for_each_root(): the collector.
+// Threads: queue_*() and Batch: anybody but a signal handler. for_each_root(): the collector.
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <span>
+#include <utility>
 
 #include "runtime/base/lock.h"
 
@@ -23,10 +27,37 @@ namespace tricolor::gc {
 
 class FinalizerThread {
  public:
-  // False when there is no memory to queue it.
-  bool queue_destructor(char* object) noexcept;
-  void queue_finalizer(char* object, std::function<void()> run);
+  // A finalizer (with its object) or a cleanup (without).
+  struct Entry {
+    char* object = nullptr;
+    std::function<void()> run;
+  };
+
+  // Queues many entries with few locks; they are announced when the batch ends.
+  class Batch {
+   public:
+    explicit Batch(FinalizerThread& thread) noexcept : thread_(thread) {}
+    ~Batch();
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+    void add(Entry entry) {
+      if (count_ == entries_.size()) flush();
+      entries_[count_++] = std::move(entry);
+    }
+
+   private:
+    void flush();
+
+    FinalizerThread& thread_;
+    std::array<Entry, 64> entries_;
+    size_t count_ = 0;
+    bool used_ = false;
+  };
+
   void queue_cleanup(std::function<void()> run);
+  // `hidden`: ~address of each dead object. Gives how many, of the first ones, are queued: fewer
+  // when there is no memory for more.
+  size_t queue_destructors(std::span<const uintptr_t> hidden) noexcept;
 
   template <class Visit>
   void for_each_root(Visit visit) noexcept {
@@ -50,18 +81,15 @@ class FinalizerThread {
   bool on_this_thread() const noexcept;
 
   // In the child of fork(): the thread is gone and is started again when there is something to do.
-  void forget_thread() noexcept { started_ = false; }
+  // What it was running counts as done, what it had only taken is queued again. Nobody else runs.
+  void forget_thread() noexcept;
 
  private:
   static constexpr size_t kBatch = 128;
+  static constexpr uint64_t kRunsAnnounced = 64;
+  // A waiter looks again after so long: those behind what it waits for may take their time.
+  static constexpr int64_t kWaitNs = 10'000'000;
 
-  // A finalizer (with its object) or a cleanup (without).
-  struct Entry {
-    char* object;
-    std::function<void()> run;
-  };
-
-  void push(Entry entry);
   void announce() noexcept;
   void main_loop() noexcept;
   bool run_some() noexcept __attribute__((noinline));
@@ -71,10 +99,16 @@ class FinalizerThread {
   std::deque<Entry> entries_;
   std::deque<uintptr_t>
       dead_;  // ~address of objects to be destroyed: no references for anybody's scan
-  char* running_ = nullptr;  // the object whose finalizer is running
+  bool is_running_ = false;  // an entry, until the thread looks for the next
+  char* running_ = nullptr;  // the object whose finalizer that is
   uint64_t queued_entries_ = 0;
   uint64_t queued_dead_ = 0;
   bool started_ = false;
+  // The dead that the thread has taken (under lock_), and how many of them it has begun (relaxed:
+  // written by the thread, read where it is gone).
+  std::array<uintptr_t, kBatch> batch_{};
+  size_t batch_size_ = 0;
+  std::atomic<size_t> batch_begun_{0};
   // How many have run: stored by the thread (release), waited for by others (acquire).
   std::atomic<uint64_t> done_entries_{0};
   std::atomic<uint64_t> done_dead_{0};

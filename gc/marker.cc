@@ -1,6 +1,7 @@
 #include "gc/marker.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "runtime/base/check.h"
@@ -25,7 +26,13 @@ void Marker::spill(size_t keep) noexcept {
   stack_->size -= moved;
 }
 
+void Marker::put_contents() noexcept {
+  g_worklist.put_items(WorkKind::kObjects, contents_, contents_count_);
+  contents_count_ = 0;
+}
+
 void Marker::flush() noexcept {
+  put_contents();
   if (stack_ != nullptr) {
     spill(0);
     g_worklist.give_stack(std::exchange(stack_, nullptr));
@@ -47,8 +54,8 @@ void Marker::add_edge(const void* address) noexcept {
 }
 
 void Marker::add_contents(const char* object) noexcept {
-  const auto item = static_cast<uint64_t>(object - g_heap.base());
-  g_worklist.put_items(WorkKind::kObjects, &item, 1);
+  if (contents_count_ == std::size(contents_)) put_contents();
+  contents_[contents_count_++] = static_cast<uint64_t>(object - g_heap.base());
 }
 
 void Marker::scan_part(const char* from, size_t bytes) noexcept {
@@ -131,6 +138,7 @@ bool Marker::refill() noexcept {
 }
 
 bool Marker::drain(int64_t work) noexcept {
+  put_contents();
   const int64_t end = counts_.scan_work > INT64_MAX - work ? INT64_MAX : counts_.scan_work + work;
   for (;;) {
     if (stack_ != nullptr && stack_->size != 0) {

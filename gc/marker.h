@@ -68,6 +68,7 @@ class Marker {
   struct Target;
 
   bool ensure_stack() noexcept;
+  void put_contents() noexcept;
   void spill(size_t keep) noexcept;
   bool refill() noexcept;
   void scan_block(WorkBlock& block) noexcept;
@@ -78,6 +79,9 @@ class Marker {
 
   MarkStack* stack_ = nullptr;
   bool active_ = false;
+  // Objects of add_contents() that the worklist has not got yet.
+  size_t contents_count_ = 0;
+  uint64_t contents_[256];
   MarkCounts counts_;
 };
 

@@ -46,12 +46,16 @@ Specials& specials() noexcept {
   return *instance;
 }
 
+Special& Specials::record_of(Shard& shard, char* object) {
+  const auto [special, fresh] = shard.records.find_or_add(object);
+  if (fresh) note_size(1);
+  return *special;
+}
+
 WeakCell* Specials::weak_cell(char* object) {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
-  const auto [at, fresh] = shard.records.try_emplace(reinterpret_cast<uintptr_t>(object));
-  if (fresh) note_size(1);
-  WeakCell*& cell = at->second.weak;
+  WeakCell*& cell = record_of(shard, object).weak;
   if (cell == nullptr) {
     cell = new WeakCell;
     cell->hidden_object.store(~reinterpret_cast<uintptr_t>(object), std::memory_order_release);
@@ -63,16 +67,14 @@ WeakCell* Specials::weak_cell(char* object) {
 void Specials::set_finalizer(char* object, std::function<void()> run) {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
-  const auto [at, fresh] = shard.records.try_emplace(reinterpret_cast<uintptr_t>(object));
-  if (fresh) note_size(1);
-  at->second.finalizer.swap(run);
+  record_of(shard, object).finalizer.swap(run);
 }
 
 std::function<void()> Specials::clear_finalizer(char* object) noexcept {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
-  const auto at = shard.records.find(reinterpret_cast<uintptr_t>(object));
-  return at == shard.records.end() ? nullptr : std::exchange(at->second.finalizer, nullptr);
+  Special* const special = shard.records.find(object);
+  return special == nullptr ? nullptr : std::exchange(special->finalizer, nullptr);
 }
 
 uint64_t Specials::add_cleanup(char* object, std::function<void()> run) {
@@ -80,9 +82,7 @@ uint64_t Specials::add_cleanup(char* object, std::function<void()> run) {
   const uint64_t id = next_cleanup_.fetch_add(1, std::memory_order_relaxed) << kShardBits |
                       static_cast<uint64_t>(&shard - shards_.data());
   const std::lock_guard guard(shard.lock);
-  const auto [at, fresh] = shard.records.try_emplace(reinterpret_cast<uintptr_t>(object));
-  if (fresh) note_size(1);
-  at->second.cleanups.push_back({id, std::move(run)});
+  record_of(shard, object).cleanups.push_back({id, std::move(run)});
   return id;
 }
 
@@ -90,12 +90,13 @@ bool Specials::cancel_cleanup(uint64_t id) noexcept {
   Shard& shard = shards_[id % kShards];
   std::function<void()> cancelled;  // destroyed without the lock
   const std::lock_guard guard(shard.lock);
-  for (auto& [address, special] : shard.records) {
-    for (Cleanup& cleanup : special.cleanups) {
+  for (size_t i = 0; i < shard.records.size(); ++i) {
+    std::vector<Cleanup>& cleanups = shard.records[i].cleanups;
+    for (Cleanup& cleanup : cleanups) {
       if (cleanup.id != id) continue;
       cancelled.swap(cleanup.run);
-      std::swap(cleanup, special.cleanups.back());
-      special.cleanups.pop_back();
+      std::swap(cleanup, cleanups.back());
+      cleanups.pop_back();
       return true;
     }
   }
@@ -107,10 +108,10 @@ Special Specials::take(char* object) noexcept {
   Special taken;
   {
     const std::lock_guard guard(shard.lock);
-    const auto at = shard.records.find(reinterpret_cast<uintptr_t>(object));
-    if (at == shard.records.end()) return taken;
-    taken = std::move(at->second);
-    shard.records.erase(at);
+    Special* const special = shard.records.find(object);
+    if (special == nullptr) return taken;
+    taken = std::move(*special);
+    shard.records.erase(shard.records.index_of(*special));
     note_size(-1);
   }
   if (taken.weak != nullptr) {
@@ -121,16 +122,17 @@ Special Specials::take(char* object) noexcept {
 }
 
 void Specials::process_dead() noexcept {
+  FinalizerThread::Batch batch(finalizer_thread());
   for (Shard& shard : shards_) {
     const std::lock_guard guard(shard.lock);
-    for (auto at = shard.records.begin(); at != shard.records.end();) {
-      char* const object = reinterpret_cast<char*>(at->first);  // NOLINT(performance-no-int-to-ptr)
-      const Cell cell = g_heap.find(object);
+    SpecialTable& records = shard.records;
+    for (size_t i = 0; i < records.size();) {
+      Special& special = records[i];
+      const Cell cell = g_heap.find(special.object());
       if (g_heap.is_marked(cell)) {
-        ++at;
+        ++i;
         continue;
       }
-      Special& special = at->second;
       if (special.weak != nullptr) {
         special.weak->hidden_object.store(0, std::memory_order_release);
         release_cell(std::exchange(special.weak, nullptr));
@@ -138,15 +140,15 @@ void Specials::process_dead() noexcept {
       if (special.finalizer) {
         g_heap.try_mark(cell);  // what it refers to is marked: [specials.contents]
         // [specials.once]
-        finalizer_thread().queue_finalizer(object, std::exchange(special.finalizer, nullptr));
-        ++at;  // its cleanups stay until it is dead for good
+        batch.add({special.object(), std::exchange(special.finalizer, nullptr)});
+        ++i;  // its cleanups stay until it is dead for good
         continue;
       }
-      for (Cleanup& cleanup : special.cleanups)
-        finalizer_thread().queue_cleanup(std::move(cleanup.run));
-      at = shard.records.erase(at);
+      for (Cleanup& cleanup : special.cleanups) batch.add({nullptr, std::move(cleanup.run)});
+      records.erase(i);
       note_size(-1);
     }
+    records.trim();
   }
 }
 

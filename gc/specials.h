@@ -21,9 +21,8 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
-#include <unordered_map>
-#include <vector>
 
+#include "gc/special_table.h"
 #include "runtime/base/lock.h"
 #include "runtime/thread.h"
 
@@ -43,17 +42,6 @@ struct WeakCell {
 };
 
 }  // namespace detail
-
-struct Cleanup {
-  uint64_t id;
-  std::function<void()> run;
-};
-
-struct Special {
-  detail::WeakCell* weak = nullptr;
-  std::function<void()> finalizer;
-  std::vector<Cleanup> cleanups;
-};
 
 class Specials {
  public:
@@ -86,12 +74,15 @@ class Specials {
   static constexpr size_t kShards = 32;
   struct alignas(64) Shard {
     runtime::Lock lock;
-    std::unordered_map<uintptr_t, Special> records;
+    SpecialTable records;
   };
 
+  // Neighbours share a shard: the collector's walks go through the heap part by part.
   Shard& shard_of(const char* object) noexcept {
-    return shards_[(reinterpret_cast<uintptr_t>(object) * 0x9e3779b97f4a7c15u) >> 59];
+    return shards_[(reinterpret_cast<uintptr_t>(object) >> 16) * 0x9e3779b97f4a7c15u >> 59];
   }
+  // The object's record, made if there is none. std::bad_alloc. Under the shard's lock.
+  Special& record_of(Shard& shard, char* object);
   void note_size(int64_t change) noexcept { records_.fetch_add(change, std::memory_order_relaxed); }
 
   std::array<Shard, kShards> shards_;
@@ -111,9 +102,9 @@ template <class Visit>
 void Specials::for_each_finalizable(Visit visit) noexcept {
   for (Shard& shard : shards_) {
     const std::lock_guard guard(shard.lock);
-    for (const auto& [address, special] : shard.records) {
-      // NOLINTNEXTLINE(performance-no-int-to-ptr)
-      if (special.finalizer) visit(reinterpret_cast<char*>(address));
+    for (size_t i = 0; i < shard.records.size(); ++i) {
+      const Special& special = shard.records[i];
+      if (special.finalizer) visit(special.object());
     }
   }
 }

@@ -1,5 +1,6 @@
 #include "gc/sweep.h"
 
+#include <array>
 #include <bit>
 #include <cstring>
 #include <mutex>
@@ -86,20 +87,25 @@ void Sweeper::count_freed(const Span& span, uint32_t cells) noexcept {
 }
 
 // Queues the destructors of dead cells that have one; the cells stay in use until it has run. Gives
-// those queued.
+// those cells.
 uint64_t Sweeper::queue_destructors(Span& span, uint32_t word, uint64_t dead) noexcept {
-  uint64_t queued = 0;
+  std::array<uintptr_t, 64> hidden;  // no references for anybody's scan
+  size_t count = 0;
+  uint64_t kept = 0;
   for (uint64_t rest = dead; rest != 0; rest &= rest - 1) {
     const uint32_t index = word * 64 + static_cast<uint32_t>(std::countr_zero(rest));
     char* const object = g_heap.cell_address(span, index);
     if (detail::load_word(detail::hidden_word(object, span.cell_size, 1)) == nullptr) continue;
-    const uint64_t bit = rest & -rest;
-    queued |= bit;
-    if (!finalizer_thread().queue_destructor(object))
-      continue;  // no memory: dead again in the next cycle
-    span.pending[word] |= bit;
+    kept |= rest & -rest;
+    hidden[count++] = ~reinterpret_cast<uintptr_t>(object);
   }
-  return queued;
+  if (count == 0) return 0;
+  uint64_t queued = kept;
+  for (size_t n = finalizer_thread().queue_destructors({hidden.data(), count}); n < count; ++n) {
+    queued &= ~std::bit_floor(queued);  // no memory: dead again in the next cycle
+  }
+  span.pending[word] |= queued;
+  return kept;
 }
 
 void Sweeper::clobber(const Span& span, uint32_t word, uint64_t dead) const noexcept {

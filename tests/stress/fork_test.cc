@@ -189,6 +189,36 @@ std::uint64_t writable_bytes() {
   return 0;
 }
 
+// The parent's finalizer thread stands in the first of many destructors that it has taken.
+TEST_CASE("stress fork: destructors that waited for the finalizer thread run in the child too") {
+  if (kThreadSanitizer) return;
+  static std::atomic<int> destroyed{0};
+  static std::atomic<bool> begun{false};
+  static std::atomic<bool> hold{true};
+  struct Slow {
+    ~Slow() {
+      begun = true;
+      while (hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      ++destroyed;
+    }
+    std::uint64_t content = 0;
+  };
+  on_fresh_thread([] {
+    for (int i = 0; i < 100; ++i) static_cast<void>(gc::make<Slow>());
+  });
+  runtime::collect();
+  REQUIRE(eventually([] { return begun.load(); }));
+  check_child(run_forked([] {
+    hold = false;
+    collect_all();
+    return destroyed >= 90 && destroyed < 100 ? 0 : 1;
+  }));
+  CHECK(destroyed == 0);
+  hold = false;
+  collect_all();
+  CHECK(destroyed >= 90);
+}
+
 // [worklist.overflow]
 TEST_CASE("stress fork: the system refuses a child more memory: bad_alloc, then recovery") {
   if (kSanitized) return;

@@ -1,0 +1,72 @@
+#pragma once
+
+// SpecialTable: records by the address of their object.
+//
+// Records lie side by side, so that the collector's walks read memory in order; a table of their
+// places, searched by open addressing with linear probing, finds one (Knuth, The Art of Computer
+// Programming, vol. 3, 6.4, algorithms L and R).
+//
+// [special_table.places]  every record has one place, between its home and the first free place
+//                         after it; at most half of the places are taken.
+// A record moves when another is added or erased. Threads: one at a time.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <utility>
+#include <vector>
+
+namespace tricolor::gc {
+
+namespace detail {
+struct WeakCell;
+}
+
+struct Cleanup {
+  uint64_t id;
+  std::function<void()> run;
+};
+
+struct Special {
+  uintptr_t address = 0;  // of the object; in memory that nobody scans
+  detail::WeakCell* weak = nullptr;
+  std::function<void()> finalizer;
+  std::vector<Cleanup> cleanups;
+
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  char* object() const noexcept { return reinterpret_cast<char*>(address); }
+};
+
+class SpecialTable {
+ public:
+  Special* find(const char* object) noexcept;  // nullptr: none
+  // The record, and whether it is new and empty. std::bad_alloc: nothing has changed.
+  std::pair<Special*, bool> find_or_add(char* object);
+
+  size_t size() const noexcept { return records_.size(); }
+  Special& operator[](size_t index) noexcept { return records_[index]; }
+  // The last record takes its place.
+  void erase(size_t index) noexcept;
+  size_t index_of(const Special& record) const noexcept {
+    return static_cast<size_t>(&record - records_.data());
+  }
+  // Gives back what many records fewer than before leave unused, if there is memory to do so.
+  void trim() noexcept;
+
+ private:
+  static constexpr size_t kFewest = 16;  // places
+
+  size_t home(uintptr_t address) const noexcept {
+    return (address * 0x9e3779b97f4a7c15u >> 32) & (places_.size() - 1);
+  }
+  size_t next(size_t place) const noexcept { return (place + 1) & (places_.size() - 1); }
+  // The place of the record, or the free one where the search for it ends.
+  size_t place_of(uintptr_t address) const noexcept;
+  // Of `count` places, a power of two, for the same records.
+  void rebuild(size_t count);
+
+  std::vector<Special> records_;
+  std::vector<uint32_t> places_;  // a record's index + 1, 0: free
+};
+
+}  // namespace tricolor::gc
