@@ -6,6 +6,7 @@
 #include <new>
 #include <utility>
 
+#include "gc/barrier.h"
 #include "gc/destroy.h"
 #include "gc/workers.h"
 #include "runtime/heap/heap_map.h"
@@ -61,6 +62,20 @@ size_t FinalizerThread::queue_destructors(std::span<const uintptr_t> hidden) noe
   return count;
 }
 
+size_t FinalizerThread::copy_roots(uint64_t& next, std::span<char*> objects) noexcept {
+  size_t count = 0;
+  const std::lock_guard guard(lock_);
+  if (next == 0 && running_ != nullptr) objects[count++] = running_;
+  const uint64_t first = queued_entries_ - entries_.size();
+  // What was taken meanwhile is shaded: [finalizer.roots].
+  for (next = std::max(next, first); next < queued_entries_ && count < objects.size(); ++next) {
+    char* const object = entries_[next - first].object;
+    if (object != nullptr) objects[count++] = object;
+  }
+  if (next == queued_entries_) next = 0;
+  return count;
+}
+
 void FinalizerThread::start_if_needed() noexcept {
   {
     const runtime::RuntimeScope scope(Thread::attached());
@@ -71,38 +86,48 @@ void FinalizerThread::start_if_needed() noexcept {
   start_thread("tc-finalizer", [this] { main_loop(); });
 }
 
-// Runs one finalizer or cleanup, or a batch of destructors, and counts the one before as done;
-// false if there was nothing to do. Not inlined, so that addresses of the dead stay below the
-// frames that wait.
+// Counts the entry before as done, true if there was one, and takes the next, or a batch of the
+// dead.
+bool FinalizerThread::take_some(Entry& entry) noexcept {
+  const std::lock_guard guard(lock_);
+  const bool finished = std::exchange(is_running_, false);
+  if (finished) {
+    running_ = nullptr;
+    done_entries_.fetch_add(1, std::memory_order_release);
+  }
+  batch_size_ = 0;
+  batch_begun_.store(0, std::memory_order_relaxed);
+  if (stopping_.load(std::memory_order_relaxed)) return finished;
+  if (!entries_.empty()) {
+    // [finalizer.exactly-once]
+    entry = std::move(entries_.front());
+    entries_.pop_front();
+    running_ = entry.object;
+    is_running_ = true;
+    return finished;
+  }
+  batch_size_ = std::min(kBatch, dead_.size());
+  const auto end = dead_.begin() + static_cast<std::ptrdiff_t>(batch_size_);
+  std::copy(dead_.begin(), end, batch_.begin());
+  dead_.erase(dead_.begin(), end);
+  return finished;
+}
+
+// Runs one finalizer or cleanup, or a batch of destructors; false if there was nothing to do. Not
+// inlined, so that addresses of the dead stay below the frames that wait.
 bool FinalizerThread::run_some() noexcept {
   Thread& self = *Thread::current();
   Entry entry;
-  bool found = false;
   bool finished;
   {
     const runtime::RuntimeScope scope(self);
-    const std::lock_guard guard(lock_);
-    finished = std::exchange(is_running_, false);
-    if (finished) {
-      running_ = nullptr;
-      done_entries_.fetch_add(1, std::memory_order_release);
-    }
-    if (stopping_.load(std::memory_order_relaxed)) return finished;
-    if (!entries_.empty()) {
-      // [finalizer.exactly-once]
-      entry = std::move(entries_.front());
-      entries_.pop_front();
-      running_ = entry.object;
-      found = is_running_ = true;
-    } else {
-      batch_size_ = std::min(kBatch, dead_.size());
-      batch_begun_.store(0, std::memory_order_relaxed);
-      const auto end = dead_.begin() + static_cast<std::ptrdiff_t>(batch_size_);
-      std::copy(dead_.begin(), end, batch_.begin());
-      dead_.erase(dead_.begin(), end);
+    finished = take_some(entry);
+    // [finalizer.roots]
+    if (entry.object != nullptr && detail::load_word(detail::tls.marking)) {
+      shade_address(self, entry.object);
     }
   }
-  if (found) {
+  if (entry.run) {
     entry.run();
     entry.run = nullptr;
     return true;

@@ -2,11 +2,12 @@
 
 // FinalizerThread: runs destructors, finalizers and cleanups of the dead, on a thread of its own.
 //
-// Entries are in order of arrival. A queued finalizer keeps its object alive (for_each_root()); an
-// object waiting for its destructor is not a root: nothing may follow its references, and its cell
-// stays in use until the destructor has run (Span::pending).
+// Entries are in order of arrival. An object waiting for its destructor is not a root: nothing may
+// follow its references, and its cell stays in use until the destructor has run (Span::pending).
 //
 // [finalizer.own-thread]  no destructor of a dead object, finalizer or cleanup runs on any other thread.
+// [finalizer.roots]       a queued or running finalizer's object is a root; one that is taken from the queue while
+//                         barriers are on is shaded, as by a weak lock, for the collector may not have come to it.
 // [finalizer.exactly-once] an entry is taken out before it runs; the hidden TypeInfo word of a destroyed object is
 //                         cleared before its cell is freed.
 // An exception that leaves a finalizer or cleanup is fatal, as from any thread.
@@ -59,14 +60,16 @@ class FinalizerThread {
   // when there is no memory for more.
   size_t queue_destructors(std::span<const uintptr_t> hidden) noexcept;
 
+  // Without the lock while it visits: by numbers of entries, which those taken meanwhile do not
+  // change.
   template <class Visit>
   void for_each_root(Visit visit) noexcept {
-    lock_.lock();
-    if (running_ != nullptr) visit(running_);
-    for (const Entry& entry : entries_) {
-      if (entry.object != nullptr) visit(entry.object);
-    }
-    lock_.unlock();
+    std::array<char*, kBatch> objects;
+    uint64_t next = 0;
+    do {
+      const size_t count = copy_roots(next, objects);
+      for (size_t i = 0; i < count; ++i) visit(objects[i]);
+    } while (next != 0);
   }
 
   // Starts the thread when there is something to do and it is not there yet. Not under locks.
@@ -90,8 +93,12 @@ class FinalizerThread {
   // A waiter looks again after so long: those behind what it waits for may take their time.
   static constexpr int64_t kWaitNs = 10'000'000;
 
+  // Objects of the running and of queued entries from number `next` on, as many as there is room
+  // for; moves `next` on, to 0 after the last. At 0 it begins.
+  size_t copy_roots(uint64_t& next, std::span<char*> objects) noexcept;
   void announce() noexcept;
   void main_loop() noexcept;
+  bool take_some(Entry& entry) noexcept;
   bool run_some() noexcept __attribute__((noinline));
 
   runtime::Lock lock_{runtime::LockRank::leaf};

@@ -150,6 +150,7 @@ struct Phoenix {
   static inline std::atomic<std::uint64_t> risen{0}, damaged{0};
 };
 
+// [finalizer.roots]
 TEST_CASE("stress weak: finalizers that resurrect, again and again") {
   constexpr std::size_t kBirds = 500;
   on_fresh_thread([] {
