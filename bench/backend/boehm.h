@@ -10,32 +10,13 @@
 #include <new>
 #include <type_traits>
 
+#include "bench/backend/plain_pointers.h"
+
 namespace bench::backend {
 
 inline constexpr const char* kName = "boehm";
 inline constexpr bool kCollects = true;
 inline constexpr bool kByHand = false;
-
-template <typename T>
-using Ref = T*;
-template <typename T>
-using Field = T*;
-template <typename T>
-using Link = T*;
-// Static data is scanned; volatile, or the compiler would keep the reference elsewhere or nowhere.
-template <typename T>
-using Global = T* volatile;
-template <typename T>
-using ArrayRef = T*;
-template <typename T>
-using ArrayField = T*;
-template <typename T>
-using GlobalArray = T* volatile;
-
-template <typename T>
-inline T* raw(T* r) {
-  return r;
-}
 
 inline void start() {
   GC_INIT();
@@ -54,11 +35,6 @@ class ThreadScope {
   ThreadScope(const ThreadScope&) = delete;
   ThreadScope& operator=(const ThreadScope&) = delete;
 };
-
-template <typename F>
-inline void blocking(F f) {
-  f();
-}
 
 template <typename T>
 inline T* make() {

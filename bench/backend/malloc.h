@@ -7,41 +7,19 @@
 #include <new>
 #include <type_traits>
 
+#include "bench/backend/plain_pointers.h"
+
 namespace bench::backend {
 
 inline constexpr const char* kName = "malloc";
 inline constexpr bool kCollects = false;
 inline constexpr bool kByHand = true;
 
-template <typename T>
-using Ref = T*;
-template <typename T>
-using Field = T*;
-template <typename T>
-using Link = T*;
-template <typename T>
-using Global = T* volatile;
-template <typename T>
-using ArrayRef = T*;
-template <typename T>
-using ArrayField = T*;
-template <typename T>
-using GlobalArray = T* volatile;
 struct ThreadScope {
   ThreadScope() {}
 };
 
-template <typename T>
-inline T* raw(T* r) {
-  return r;
-}
-
 inline void start() {}
-
-template <typename F>
-inline void blocking(F f) {
-  f();
-}
 
 template <typename T>
 inline T* make() {

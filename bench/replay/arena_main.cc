@@ -7,16 +7,10 @@
 #include <new>
 #include <vector>
 
+#include "bench/replay/plain_backend.h"
 #include "bench/replay/replay_main.h"
 
 namespace {
-
-using bench::replay::kSlotsPerPage;
-
-union ArenaWord {
-  uint64_t bits;
-  ArenaWord* link;
-};
 
 // Every thread takes memory from a piece of its own; what is left of one is lost when the next is
 // begun. Memory from the system is zero.
@@ -39,20 +33,9 @@ std::byte* take(size_t bytes) {
   return block;
 }
 
-struct ArenaBackend {
+struct ArenaBackend : bench::replay::PlainBackend {
   static constexpr const char* kName = "arena";
   static constexpr bool kIsMalloc = false;
-  static constexpr bool kCollects = false;
-  using Word = ArenaWord;
-  struct Page {
-    Word* slot[kSlotsPerPage];
-  };
-  struct ThreadScope {
-    ThreadScope() {}
-  };
-  struct BlockingScope {
-    BlockingScope() {}
-  };
 
   class Directory {
    public:
@@ -65,10 +48,6 @@ struct ArenaBackend {
     std::vector<Page*> pages_;
   };
 
-  static Word* get(Word* ref) { return ref; }
-  static void put(Word*& ref, Word* object) { ref = object; }
-  static void init_link(Word& word, Word* object) { word.link = object; }
-
   Word* allocate(size_t bytes, bool) { return reinterpret_cast<Word*>(take(bytes)); }
   Word* allocate_leaf(size_t bytes) { return allocate(bytes, false); }
   Word* reallocate(Word* old, size_t old_bytes, size_t bytes) {
@@ -77,11 +56,6 @@ struct ArenaBackend {
     return object;
   }
   void release(Word*) {}
-  uint64_t collections() const { return 0; }
-  void collect() {}
-  bool knows(const void*) const { return true; }
-  bool is_kept(const void*) const { return true; }
-  uint64_t held_bytes() const { return 0; }
 };
 
 }  // namespace

@@ -4,31 +4,14 @@
 #include <new>
 #include <vector>
 
+#include "bench/replay/plain_backend.h"
 #include "bench/replay/replay_main.h"
 
 namespace {
 
-using bench::replay::kSlotsPerPage;
-
-union MallocWord {
-  uint64_t bits;
-  MallocWord* link;
-};
-
-struct MallocBackend {
+struct MallocBackend : bench::replay::PlainBackend {
   static constexpr const char* kName = "malloc";
   static constexpr bool kIsMalloc = true;
-  static constexpr bool kCollects = false;
-  using Word = MallocWord;
-  struct Page {
-    Word* slot[kSlotsPerPage];
-  };
-  struct ThreadScope {
-    ThreadScope() {}
-  };
-  struct BlockingScope {
-    BlockingScope() {}
-  };
 
   class Directory {
    public:
@@ -49,10 +32,6 @@ struct MallocBackend {
     std::vector<Page*> pages_;
   };
 
-  static Word* get(Word* ref) { return ref; }
-  static void put(Word*& ref, Word* object) { ref = object; }
-  static void init_link(Word& word, Word* object) { word.link = object; }
-
   Word* allocate(size_t bytes, bool zeroed) {
     if (bytes == 0) bytes = 1;
     return checked(zeroed ? std::calloc(1, bytes) : std::malloc(bytes));
@@ -62,11 +41,6 @@ struct MallocBackend {
     return checked(std::realloc(object, bytes == 0 ? 1 : bytes));
   }
   void release(Word* object) { std::free(object); }
-  uint64_t collections() const { return 0; }
-  void collect() {}
-  bool knows(const void*) const { return true; }
-  bool is_kept(const void*) const { return true; }
-  uint64_t held_bytes() const { return 0; }
 
  private:
   static Word* checked(void* object) {
