@@ -23,7 +23,7 @@ struct WeakCell;
 }
 
 struct Cleanup {
-  uint64_t id;
+  uint64_t number;
   std::function<void()> run;
 };
 

@@ -19,8 +19,6 @@ using runtime::Thread;
 
 namespace {
 
-constexpr unsigned kShardBits = 5;
-
 void release_cell(WeakCell* cell) noexcept {
   if (cell->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete cell;
 }
@@ -78,27 +76,25 @@ std::function<void()> Specials::clear_finalizer(char* object) noexcept {
 }
 
 uint64_t Specials::add_cleanup(char* object, std::function<void()> run) {
+  const uint64_t number = next_cleanup_.fetch_add(1, std::memory_order_relaxed);
   Shard& shard = shard_of(object);
-  const uint64_t id = next_cleanup_.fetch_add(1, std::memory_order_relaxed) << kShardBits |
-                      static_cast<uint64_t>(&shard - shards_.data());
   const std::lock_guard guard(shard.lock);
-  record_of(shard, object).cleanups.push_back({id, std::move(run)});
-  return id;
+  record_of(shard, object).cleanups.push_back({number, std::move(run)});
+  return number;
 }
 
-bool Specials::cancel_cleanup(uint64_t id) noexcept {
-  Shard& shard = shards_[id % kShards];
+bool Specials::cancel_cleanup(const char* object, uint64_t number) noexcept {
+  Shard& shard = shard_of(object);
   std::function<void()> cancelled;  // destroyed without the lock
   const std::lock_guard guard(shard.lock);
-  for (size_t i = 0; i < shard.records.size(); ++i) {
-    std::vector<Cleanup>& cleanups = shard.records[i].cleanups;
-    for (Cleanup& cleanup : cleanups) {
-      if (cleanup.id != id) continue;
-      cancelled.swap(cleanup.run);
-      std::swap(cleanup, cleanups.back());
-      cleanups.pop_back();
-      return true;
-    }
+  Special* const special = shard.records.find(object);
+  if (special == nullptr) return false;
+  for (Cleanup& cleanup : special->cleanups) {
+    if (cleanup.number != number) continue;
+    cancelled.swap(cleanup.run);
+    std::swap(cleanup, special->cleanups.back());
+    special->cleanups.pop_back();
+    return true;
   }
   return false;
 }
@@ -214,16 +210,18 @@ void clear_finalizer(void* object) noexcept {
   }
 }
 
-std::uint64_t add_cleanup(void* object, std::function<void()> run) {
+CleanupId add_cleanup(void* object, std::function<void()> run) {
   Thread& thread = Thread::attached();
   const RuntimeScope scope(thread);
-  return specials().add_cleanup(object_of(object, true, "gc::add_cleanup"), std::move(run));
+  char* const start = object_of(object, true, "gc::add_cleanup");
+  return {specials().add_cleanup(start, std::move(run)), ~reinterpret_cast<std::uintptr_t>(start)};
 }
 
-bool cancel_cleanup(std::uint64_t id) noexcept {
+bool cancel_cleanup(const CleanupId& id) noexcept {
   Thread& thread = Thread::attached();
   const RuntimeScope scope(thread);
-  return specials().cancel_cleanup(id);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  return specials().cancel_cleanup(reinterpret_cast<const char*>(~id.hidden), id.number);
 }
 
 }  // namespace detail

@@ -48,8 +48,8 @@ class Specials {
   detail::WeakCell* weak_cell(char* object);
   void set_finalizer(char* object, std::function<void()> run);
   std::function<void()> clear_finalizer(char* object) noexcept;
-  uint64_t add_cleanup(char* object, std::function<void()> run);
-  bool cancel_cleanup(uint64_t id) noexcept;
+  uint64_t add_cleanup(char* object, std::function<void()> run);  // gives its number
+  bool cancel_cleanup(const char* object, uint64_t number) noexcept;
 
   // The record of an object that gc::destroy ends, taken out.
   Special take(char* object) noexcept;
@@ -89,7 +89,6 @@ class Specials {
   runtime::Lock gate_lock_;  // taken both inside and around the threads' lock, never by two that
                              // could wait for each other
   bool gate_open_ = true;    // guarded by gate_lock_
-  // Ids of cleanups: the shard in the low bits, so that cancel() need not know the object.
   std::atomic<uint64_t> next_cleanup_{1};
   std::atomic<int64_t> records_{0};  // a hint, relaxed
 };

@@ -13,10 +13,14 @@
 namespace tricolor::gc {
 
 namespace detail {
+struct CleanupId {
+  std::uint64_t number = 0;   // from 1 on, never used twice
+  std::uintptr_t hidden = 0;  // ~address of the object
+};
 TRICOLOR_API void set_finalizer(void* object, std::function<void()> run);
 TRICOLOR_API void clear_finalizer(void* object) noexcept;
-[[nodiscard]] TRICOLOR_API std::uint64_t add_cleanup(void* object, std::function<void()> run);
-TRICOLOR_API bool cancel_cleanup(std::uint64_t id) noexcept;
+[[nodiscard]] TRICOLOR_API CleanupId add_cleanup(void* object, std::function<void()> run);
+TRICOLOR_API bool cancel_cleanup(const CleanupId& id) noexcept;
 template <class T>
 void* erase_address(T* object) noexcept {
   return const_cast<void*>(static_cast<const volatile void*>(object));
@@ -49,11 +53,13 @@ void clear_finalizer(T* object) noexcept {
 class cleanup_handle {
  public:
   constexpr cleanup_handle() noexcept = default;
-  explicit constexpr cleanup_handle(std::uint64_t id) noexcept : id_(id) {}
-  bool cancel() noexcept { return id_ != 0 && detail::cancel_cleanup(std::exchange(id_, 0)); }
+  explicit constexpr cleanup_handle(detail::CleanupId id) noexcept : id_(id) {}
+  bool cancel() noexcept {
+    return id_.number != 0 && detail::cancel_cleanup(std::exchange(id_, {}));
+  }
 
  private:
-  std::uint64_t id_ = 0;
+  detail::CleanupId id_;
 };
 
 // Calls `f(arg)` on the finalizer thread after `object` is gone; there may be many for one object,

@@ -28,7 +28,7 @@ TEST_CASE("special table: a record is added once and found until it is erased") 
   added->cleanups.push_back({42, nullptr});
   const auto [again, fresh_again] = table.find_or_add(address(7));
   CHECK_FALSE(fresh_again);
-  CHECK(again->cleanups.at(0).id == 42);
+  CHECK(again->cleanups.at(0).number == 42);
   CHECK(table.find(address(8)) == nullptr);
   table.erase(table.index_of(*again));
   CHECK(table.find(address(7)) == nullptr);
@@ -53,7 +53,7 @@ TEST_CASE("special table: holds what a map holds, whatever is added and erased i
         if (fresh) record->cleanups.push_back({step, nullptr});
         expected.try_emplace(object, step);
       } else if (Special* const record = table.find(object)) {
-        REQUIRE(record->cleanups.at(0).id == expected.at(object));
+        REQUIRE(record->cleanups.at(0).number == expected.at(object));
         table.erase(table.index_of(*record));
         expected.erase(object);
       } else {
@@ -62,10 +62,10 @@ TEST_CASE("special table: holds what a map holds, whatever is added and erased i
       if (step % 1000 == 0) table.trim();
     }
     REQUIRE(table.size() == expected.size());
-    for (const auto& [object, id] : expected) {
+    for (const auto& [object, number] : expected) {
       Special* const record = table.find(object);
       REQUIRE(record != nullptr);
-      REQUIRE(record->cleanups.at(0).id == id);
+      REQUIRE(record->cleanups.at(0).number == number);
     }
   }
 }
