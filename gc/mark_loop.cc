@@ -30,8 +30,10 @@ constexpr uint64_t kAhead =
     1024;  // how far a run in allocation order prefetches in front of itself
 constexpr uint32_t kRunScore =
     2200;  // of 4096: the share of recent edges that must be near for the bypass
-constexpr uint32_t kShareEvery = 64;  // objects between looks at whether others want work
-constexpr uint64_t kShareAbove = 64;  // edges
+constexpr uint32_t kLineWords = 8;
+constexpr uint32_t kPrefetchWords = 128;  // of an object, before it is scanned
+constexpr uint32_t kShareEvery = 64;      // objects between looks at whether others want work
+constexpr uint64_t kShareAbove = 64;      // edges
 
 // A class and the leaf bit, as page_info has them.
 struct ClassInfo {
@@ -99,6 +101,16 @@ __attribute__((always_inline)) inline bool try_mark(const View& v, uint64_t mark
   if ((__atomic_load_n(word, __ATOMIC_RELAXED) & bit) != 0) return false;
   __atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
   return true;
+}
+
+// Fetches an object that is to be scanned: all of a small one, of a larger one its beginning and
+// what the scan begins with, as it goes from the last word to the first. Left to the processor's
+// own foresight a graph of 1 KiB objects takes half as long again.
+__attribute__((always_inline)) inline void prefetch(const char* object, uint32_t words) noexcept {
+  __builtin_prefetch(object, 0, 3);
+  if (__builtin_expect(words <= kLineWords, 1)) return;
+  const uint32_t first = words > kPrefetchWords ? words - kPrefetchWords : kLineWords;
+  for (uint32_t i = first; i < words; i += kLineWords) __builtin_prefetch(object + i * 8, 0, 3);
 }
 
 // From the last word to the first, so that the first word's edge is popped first: for nodes
@@ -191,7 +203,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void Marker::run(
       ++counts.objects;
       counts.marked_bytes += m.size;
       if (m.words == 0) continue;  // a leaf's line is never fetched
-      __builtin_prefetch(v.base + m.offset, 0, 3);
+      prefetch(v.base + m.offset, m.words);
       ready[(ready_head + ready_count) & (kObjectRing - 1)] = {m.offset, m.words};
       if (++ready_count < kObjectRing) continue;
       r = ready[ready_head++ & (kObjectRing - 1)];

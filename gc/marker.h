@@ -7,7 +7,7 @@
 //   edges (LIFO stack)
 //     -> [run bypass]  the edge lies beside the object just scanned, and most recent ones did too
 //     -> mark ring     the cell is known, its mark word is being fetched
-//     -> object ring   the object is marked, its first line is being fetched
+//     -> object ring   the object is marked, its lines are being fetched
 //     -> scan          pushes the object's edges, the first word's on top
 //
 // Rings turn the one miss per object of a depth-first walk into many at once: worth four times on a
