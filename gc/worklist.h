@@ -2,9 +2,9 @@
 
 // Worklist: the shared queue of grey objects, in blocks of a page.
 //
-// An item is the address of a cell whose object is marked and has still to be scanned, or, with
-// kPieceTag set, the address of a piece of a large object. Who holds a block (a worker, an assist)
-// counts as active.
+// An item is the address of a cell whose object is marked and has still to be scanned, in a block
+// of kind kPieces that of a piece of a large object, in one of kEdges an address that was found.
+// Who holds a block (a worker, an assist) counts as active.
 //
 // [worklist.arrivals]  every block that becomes available counts in arrivals(), before it can be taken: a
 //                      termination round in which the count moved is not clean.

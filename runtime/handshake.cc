@@ -193,6 +193,7 @@ void Handshake::stop(Action action) noexcept {
   take_turn();
   lock_threads(Thread::current());
   stopping_ = true;
+  stop_began_ns_ = os::now_ns();
   ask_all(action);
 }
 
@@ -204,6 +205,7 @@ void Handshake::resume() noexcept {
   }
   resumed_.store(sequence_, std::memory_order_release);
   futex::wake(&resumed_, INT32_MAX);
+  raise_to(longest_ns_, os::now_ns() - stop_began_ns_);
   stopping_ = false;
   g_threads.lock().unlock();
   turn_.unlock();

@@ -28,7 +28,8 @@ class Handshake {
   // malloc, no lock that code outside runtime sections holds.
   using Action = void (*)(Thread& thread, StackView stack) noexcept;
 
-  // How long answers took, from their first to their last instruction: what a program notices.
+  // How long answers took, from their first to their last instruction: what a program notices. For
+  // the longest, a stop counts from the first request until all have been let go.
   struct Times {
     int64_t longest_ns = 0;
     int64_t total_ns = 0;
@@ -77,6 +78,7 @@ class Handshake {
   Action action_ = nullptr;
   bool stopping_ = false;
   uint32_t sequence_ = 0;
+  int64_t stop_began_ns_ = 0;  // the collector's own
 
   // Added to by every answer (release); the collector sleeps on it. Its value is only compared for
   // change.

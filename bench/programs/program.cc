@@ -16,12 +16,13 @@ bool Program::has(std::string_view name) const {
 }
 
 std::string Program::text(std::string_view name, std::string_view otherwise) const {
+  std::string_view last = otherwise;
   for (const std::string_view argument : arguments_) {
     if (argument.size() > name.size() && argument.substr(0, name.size()) == name &&
         argument[name.size()] == '=')
-      return std::string(argument.substr(name.size() + 1));
+      last = argument.substr(name.size() + 1);
   }
-  return std::string(otherwise);
+  return std::string(last);
 }
 
 std::uint64_t Program::number(std::string_view name, std::uint64_t full,

@@ -11,8 +11,8 @@ namespace tricolor::gc {
 
 // std::atomic<T*> for a reference in a collected object: lock-free, every successful store goes
 // through the write barrier. There is no ABA: an address cannot be reused while a thread still
-// holds it on its stack, so compare_exchange needs neither tags nor hazard pointers. Any attached
-// thread.
+// holds it on its stack, so compare_exchange needs neither tags nor hazard pointers. Any thread;
+// all but load() attach it.
 template <class T>
 class atomic {
  public:

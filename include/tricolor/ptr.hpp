@@ -22,9 +22,9 @@ concept pointer_to = std::is_convertible_v<From*, To*>;
 // member, an element), or nowhere. Lives in collected objects; on a stack it is harmless. Trivially
 // destructible. Converts to T*, so that locals are plain pointers: `Node* next = node->next;`.
 //
-// Threads: as for any pointer, two threads that race on one ptr use gc::atomic instead. A store attaches
-// nothing and never blocks; while a cycle marks, it may hand work to the collector (bounded, some
-// 100 ns).
+// Threads: as for any pointer, two threads that race on one ptr use gc::atomic instead. A thread's
+// first store attaches it (std::terminate without memory for that); later ones never block: while a
+// cycle marks, one may hand work to the collector (bounded, some 100 ns).
 template <class T>
 class ptr {
  public:

@@ -31,7 +31,7 @@ struct SizeStats {
 struct MemStats {
   std::uint64_t alloc = 0;          // = heap_alloc
   std::uint64_t total_alloc = 0;    // bytes ever allocated
-  std::uint64_t sys = 0;            // bytes obtained from the system, all kinds
+  std::uint64_t sys = 0;            // = heap_sys + gc_sys + other_sys
   std::uint64_t mallocs = 0;        // objects ever allocated
   std::uint64_t frees = 0;          // objects ever reclaimed
   std::uint64_t heap_alloc = 0;     // bytes of objects, reachable or not yet reclaimed
@@ -43,7 +43,7 @@ struct MemStats {
   std::uint64_t stack_inuse = 0;    // bytes of the stacks scanned by the last cycle
   std::uint64_t mspan_inuse = 0;    // bytes of span headers in use
   std::uint64_t gc_sys = 0;         // bytes of bitmaps, tables and mark queues
-  std::uint64_t other_sys = 0;      // bytes of other runtime memory
+  std::uint64_t other_sys = 0;      // bytes of the records of attached threads
   std::uint64_t next_gc = 0;        // heap goal of the next cycle; 2^64 - 1 when there is none
   std::uint64_t last_gc = 0;        // end of the last cycle, nanoseconds since 1970
   std::uint64_t pause_total_ns =
@@ -106,9 +106,10 @@ using HookId = std::uint64_t;
 
 // Calls `hook` once at the start of every cycle, before marking, on the collector's thread. A hook
 // may use collected objects and must not start or wait for a collection. Any thread may register
-// and unregister. unregister_pre_mark_hook returns true when the hook is gone and not running;
-// false when it is running right now, and then it stays registered: try again (or there is no such
-// hook).
+// and unregister. unregister_pre_mark_hook returns true when the hook is gone: not running, or
+// called by the hook itself; false while another thread runs it, and then it stays registered: try
+// again
+// (or there is no such hook).
 TRICOLOR_API HookId register_pre_mark_hook(std::function<void()> hook);
 TRICOLOR_API bool unregister_pre_mark_hook(HookId id);
 inline bool unregister(HookId id) { return unregister_pre_mark_hook(id); }

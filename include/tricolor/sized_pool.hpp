@@ -12,10 +12,10 @@
 namespace tricolor::sync {
 
 // Buffers from `smallest` to `largest` bytes (rounded up to powers of two), each power a pool of
-// its own with everything that a Pool promises. get() rounds up to the bucket; put() takes back
-// only what a get() of this kind gave: whole, and of a bucket's size, so that a buffer never comes
-// back smaller than it was asked for. The contents are what the last user left; fresh ones are
-// zero.
+// its own with everything that a Pool promises. get() rounds up to the bucket; put() takes
+// back whole collected buffers of a bucket's size alone, as get() gives them, so that a buffer
+// never comes back smaller than it was asked for. The contents are what the last user left; fresh
+// ones are zero.
 //
 //     sync::SizedPool buffers;
 //     std::span<std::byte> b = buffers.get(1000);   // b.size() == 1024

@@ -24,7 +24,8 @@ TRICOLOR_API void release_weak(WeakCell* cell) noexcept;
 
 // Refers to an object without keeping it alive, from any memory. Cleared when the object becomes
 // unreachable, before its finalizer or destructor is queued. Interior pointers are remembered as
-// given.
+// given. Made from an address: std::invalid_argument if it is not a collected object's,
+// std::bad_alloc; attaches the thread.
 //
 // Threads: one weak is used by one thread at a time; lock() may be called by any number of threads on copies.
 template <class T>

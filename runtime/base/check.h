@@ -8,8 +8,8 @@
 //
 // A check that is off is compiled, but its condition is not evaluated.
 //
-// A failure prints the expression, the place and the message, calls the hook (which prints the last
-// events of every thread), and aborts.
+// A failure prints the expression, the place and the message, calls the hook, if one is set, and
+// aborts.
 //
 // [check.no-malloc]  nothing here allocates, locks or touches errno; all of it may run in a signal
 //                    handler, and a line leaves the process as one write(2).

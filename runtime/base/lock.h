@@ -21,12 +21,9 @@ enum class LockRank : uint8_t {
   none = 0,  // unchecked; also what zero-filled memory holds
   pool = 4,
   cycle = 8,
-  finalize = 12,
   threads = 16,
   roots = 20,
   fibers = 22,
-  handshake = 24,
-  thread = 28,
   worklist = 32,
   large = 36,
   central = 40,

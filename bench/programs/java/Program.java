@@ -39,12 +39,13 @@ final class Program {
   }
 
   String text(String name, String otherwise) {
+    String last = otherwise;
     for (String argument : arguments) {
       if (argument.startsWith(name + "=")) {
-        return argument.substring(name.length() + 1);
+        last = argument.substring(name.length() + 1);
       }
     }
-    return otherwise;
+    return last;
   }
 
   /** --name=N, or what a full or a quick run takes. */

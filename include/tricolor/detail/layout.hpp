@@ -22,7 +22,7 @@ namespace tricolor::gc {
 // Whether objects of type T hold no reference, so that they are never scanned: arithmetic types,
 // enumerations, arrays of them, and trivially copyable classes whose alignment is too small for a
 // reference anywhere inside. Specialise it as std::true_type for a type of your own that holds no
-// gc::ptr, gc::atomic or gc:: container.
+// gc::ptr or gc::atomic. A type with a non-trivial destructor is scanned all the same.
 template <class T>
 struct is_leaf : std::bool_constant<std::is_arithmetic_v<T> || std::is_enum_v<T> ||
                                     (std::is_class_v<T> && std::is_trivially_copyable_v<T> &&

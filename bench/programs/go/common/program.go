@@ -47,7 +47,7 @@ func Has(name string) bool {
 func Text(name, otherwise string) string {
 	for _, argument := range os.Args[1:] {
 		if strings.HasPrefix(argument, name+"=") {
-			return argument[len(name)+1:]
+			otherwise = argument[len(name)+1:]
 		}
 	}
 	return otherwise
