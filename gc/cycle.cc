@@ -170,6 +170,7 @@ void Collector::mark() {
     }
     if (g_worklist.take_overflowed()) {
       Marker marker;
+      mark_roots_at_once(marker);
       rescan_marked_objects(marker);
       continue;
     }
@@ -213,21 +214,37 @@ bool Collector::terminate(uint64_t arrivals) {
   return clean;
 }
 
+// What the object refers to, marked by steps that leave the marker's stack room: a spill could drop
+// what is not marked yet, in every walk anew.
+void Collector::mark_contents_at_once(Marker& marker, runtime::Cell cell) {
+  if (cell.span->kind == runtime::Kind::kLeaf) return;
+  const char* const object = runtime::g_heap.cell_address(cell);
+  const size_t size = cell.span->cell_size;
+  for (size_t at = 0; at < size; at += detail::kMaxSmallSize) {
+    marker.scan_part(object + at, std::min(detail::kMaxSmallSize, size - at));
+    help_mark(marker, INT64_MAX);
+  }
+}
+
+// [worklist.overflow] Roots may have been dropped, too, which no marked object leads to.
+void Collector::mark_roots_at_once(Marker& marker) {
+  const auto mark = [&](void* object) {
+    marker.add_edge(object);
+    help_mark(marker, INT64_MAX);
+  };
+  g_roots.for_each_target(mark);
+  finalizer_thread().for_each_root(mark);
+  specials().for_each_finalizable(
+      [&](char* object) { mark_contents_at_once(marker, runtime::g_heap.find(object)); });
+}
+
 // [worklist.overflow] Some marked objects may never have been scanned: scans every one.
 void Collector::rescan_marked_objects(Marker& marker) {
   uint32_t page = 0;
   while (runtime::Span* const span = runtime::g_spans.next(page)) {
-    if (span->kind == runtime::Kind::kLeaf) continue;
     for (uint32_t i = 0; i < span->cells; ++i) {
       const runtime::Cell cell{span, i};
-      if (!runtime::g_heap.is_marked(cell)) continue;
-      const char* const object = runtime::g_heap.cell_address(cell);
-      // By steps that leave the stack room: a spill could drop what is not marked yet, in every
-      // walk anew.
-      for (size_t at = 0; at < span->cell_size; at += detail::kMaxSmallSize) {
-        marker.scan_part(object + at, std::min(detail::kMaxSmallSize, span->cell_size - at));
-        help_mark(marker, INT64_MAX);
-      }
+      if (runtime::g_heap.is_marked(cell)) mark_contents_at_once(marker, cell);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -65,48 +66,57 @@ size_t FinalizerThread::queue_destructors(std::span<const uintptr_t> hidden) noe
 size_t FinalizerThread::copy_roots(uint64_t& next, std::span<char*> objects) noexcept {
   size_t count = 0;
   const std::lock_guard guard(lock_);
-  if (next == 0 && running_ != nullptr) objects[count++] = running_;
+  const auto add = [&](const Entry& entry) {
+    if (entry.hidden != Entry::kNone) objects[count++] = entry.object();
+  };
+  if (next == 0 && has_entry_) add(entry_);
   const uint64_t first = queued_entries_ - entries_.size();
   // What was taken meanwhile is shaded: [finalizer.roots].
-  for (next = std::max(next, first); next < queued_entries_ && count < objects.size(); ++next) {
-    char* const object = entries_[next - first].object;
-    if (object != nullptr) objects[count++] = object;
-  }
+  next = std::max(next, first);
+  const uint64_t end = std::min(queued_entries_, next + kLooks);
+  for (; next < end && count < objects.size(); ++next) add(entries_[next - first]);
   if (next == queued_entries_) next = 0;
   return count;
+}
+
+bool FinalizerThread::has_work_locked() const noexcept {
+  return !entries_.empty() || !dead_.empty() ||
+         (has_entry_ && !entry_begun_.load(std::memory_order_relaxed)) ||
+         batch_begun_.load(std::memory_order_relaxed) < batch_size_;
 }
 
 void FinalizerThread::start_if_needed() noexcept {
   {
     const runtime::RuntimeScope scope(Thread::attached());
     const std::lock_guard guard(lock_);
-    if (started_ || (entries_.empty() && dead_.empty())) return;
+    if (started_ || !has_work_locked()) return;
     started_ = true;
   }
   start_thread("tc-finalizer", [this] { main_loop(); });
 }
 
 // Counts the entry before as done, true if there was one, and takes the next, or a batch of the
-// dead.
-bool FinalizerThread::take_some(Entry& entry) noexcept {
+// dead, unless there is something that a thread before fork() had taken and not begun.
+bool FinalizerThread::take_some() noexcept {
   const std::lock_guard guard(lock_);
-  const bool finished = std::exchange(is_running_, false);
+  const bool finished = has_entry_ && entry_begun_.load(std::memory_order_relaxed);
   if (finished) {
-    running_ = nullptr;
+    has_entry_ = false;
+    entry_.hidden = Entry::kNone;
     done_entries_.fetch_add(1, std::memory_order_release);
   }
-  batch_size_ = 0;
-  batch_begun_.store(0, std::memory_order_relaxed);
+  if (has_entry_ || batch_begun_.load(std::memory_order_relaxed) < batch_size_) return finished;
   if (stopping_.load(std::memory_order_relaxed)) return finished;
   if (!entries_.empty()) {
     // [finalizer.exactly-once]
-    entry = std::move(entries_.front());
+    entry_ = std::move(entries_.front());
     entries_.pop_front();
-    running_ = entry.object;
-    is_running_ = true;
+    entry_begun_.store(false, std::memory_order_relaxed);
+    has_entry_ = true;
     return finished;
   }
   batch_size_ = std::min(kBatch, dead_.size());
+  batch_begun_.store(0, std::memory_order_relaxed);
   const auto end = dead_.begin() + static_cast<std::ptrdiff_t>(batch_size_);
   std::copy(dead_.begin(), end, batch_.begin());
   dead_.erase(dead_.begin(), end);
@@ -117,41 +127,43 @@ bool FinalizerThread::take_some(Entry& entry) noexcept {
 // inlined, so that addresses of the dead stay below the frames that wait.
 bool FinalizerThread::run_some() noexcept {
   Thread& self = *Thread::current();
-  Entry entry;
   bool finished;
   {
     const runtime::RuntimeScope scope(self);
-    finished = take_some(entry);
+    finished = take_some();
     // [finalizer.roots]
-    if (entry.object != nullptr && detail::load_word(detail::tls.marking)) {
-      shade_address(self, entry.object);
+    if (has_entry_ && entry_.hidden != Entry::kNone && detail::load_word(detail::tls.marking)) {
+      shade_address(self, entry_.object());
     }
   }
-  if (entry.run) {
-    entry.run();
-    entry.run = nullptr;
+  if (has_entry_) {
+    entry_begun_.store(true, std::memory_order_relaxed);
+    entry_.run();
+    entry_.run = nullptr;
     return true;
   }
-  for (size_t i = 0; i < batch_size_; ++i) {
+  const size_t first = batch_begun_.load(std::memory_order_relaxed);
+  for (size_t i = first; i < batch_size_; ++i) {
     batch_begun_.store(i + 1, std::memory_order_relaxed);
     destroy_dead(reinterpret_cast<char*>(~batch_[i]));  // NOLINT(performance-no-int-to-ptr)
   }
-  done_dead_.fetch_add(batch_size_, std::memory_order_release);
-  return batch_size_ != 0 || finished;
+  done_dead_.fetch_add(batch_size_ - first, std::memory_order_release);
+  return batch_size_ != first || finished;
 }
 
 void FinalizerThread::forget_thread() noexcept {
   if (on_this_thread()) return;  // it is the one that forked
   started_ = false;
-  is_running_ = false;
-  running_ = nullptr;
-  const auto rest =
-      batch_.begin() + static_cast<std::ptrdiff_t>(batch_begun_.load(std::memory_order_relaxed));
-  dead_.insert(dead_.begin(), rest, batch_.begin() + static_cast<std::ptrdiff_t>(batch_size_));
-  batch_size_ = 0;
-  batch_begun_.store(0, std::memory_order_relaxed);
-  done_entries_.store(queued_entries_ - entries_.size(), std::memory_order_relaxed);
-  done_dead_.store(queued_dead_ - dead_.size(), std::memory_order_relaxed);
+  self_.store(nullptr, std::memory_order_relaxed);
+  if (has_entry_ && entry_begun_.load(std::memory_order_relaxed)) {
+    has_entry_ = false;
+    std::construct_at(&entry_);  // the one before is in use, on a stack that is gone
+  }
+  done_entries_.store(queued_entries_ - entries_.size() - (has_entry_ ? 1 : 0),
+                      std::memory_order_relaxed);
+  done_dead_.store(
+      queued_dead_ - dead_.size() - (batch_size_ - batch_begun_.load(std::memory_order_relaxed)),
+      std::memory_order_relaxed);
 }
 
 void FinalizerThread::main_loop() noexcept {
@@ -193,7 +205,8 @@ void FinalizerThread::wait_until_idle(int64_t timeout_ns) noexcept {
         done_dead_.load(std::memory_order_acquire) >= dead) {
       return;
     }
-    if (runtime::os::now_ns() >= give_up) return;
+    // At exit nothing more is begun, so what is left will not be done.
+    if (stopping_.load(std::memory_order_relaxed) || runtime::os::now_ns() >= give_up) return;
     const runtime::BlockedWait wait(Thread::current());
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
     runtime::futex::wait(&wake_, seen, kWaitNs);

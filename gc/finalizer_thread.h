@@ -30,8 +30,15 @@ class FinalizerThread {
  public:
   // A finalizer (with its object) or a cleanup (without).
   struct Entry {
-    char* object = nullptr;
+    uintptr_t hidden = kNone;  // ~address: what a queue leaves behind is no reference
     std::function<void()> run;
+
+    Entry() = default;
+    Entry(const char* object, std::function<void()> f)
+        : hidden(~reinterpret_cast<uintptr_t>(object)), run(std::move(f)) {}
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    char* object() const noexcept { return reinterpret_cast<char*>(~hidden); }
+    static constexpr uintptr_t kNone = ~uintptr_t{0};  // of nullptr
   };
 
   // Queues many entries with few locks; they are announced when the batch ends.
@@ -84,11 +91,13 @@ class FinalizerThread {
   bool on_this_thread() const noexcept;
 
   // In the child of fork(): the thread is gone and is started again when there is something to do.
-  // What it was running counts as done, what it had only taken is queued again. Nobody else runs.
+  // What it was running counts as done; what it had only taken, its successor begins. Nobody else
+  // runs.
   void forget_thread() noexcept;
 
  private:
   static constexpr size_t kBatch = 128;
+  static constexpr size_t kLooks = 4096;  // entries seen under one hold of the lock
   static constexpr uint64_t kRunsAnnounced = 64;
   // A waiter looks again after so long: those behind what it waits for may take their time.
   static constexpr int64_t kWaitNs = 10'000'000;
@@ -98,7 +107,8 @@ class FinalizerThread {
   size_t copy_roots(uint64_t& next, std::span<char*> objects) noexcept;
   void announce() noexcept;
   void main_loop() noexcept;
-  bool take_some(Entry& entry) noexcept;
+  bool take_some() noexcept;
+  bool has_work_locked() const noexcept;
   bool run_some() noexcept __attribute__((noinline));
 
   runtime::Lock lock_{runtime::LockRank::leaf};
@@ -106,16 +116,17 @@ class FinalizerThread {
   std::deque<Entry> entries_;
   std::deque<uintptr_t>
       dead_;  // ~address of objects to be destroyed: no references for anybody's scan
-  bool is_running_ = false;  // an entry, until the thread looks for the next
-  char* running_ = nullptr;  // the object whose finalizer that is
-  uint64_t queued_entries_ = 0;
-  uint64_t queued_dead_ = 0;
-  bool started_ = false;
-  // The dead that the thread has taken (under lock_), and how many of them it has begun (relaxed:
-  // written by the thread, read where it is gone).
+  // What the thread has taken: an entry, or a batch of the dead. How much of it has been begun is
+  // written by the thread and read, where that is gone, by its successor (relaxed).
+  bool has_entry_ = false;
+  Entry entry_;
+  std::atomic<bool> entry_begun_{false};
   std::array<uintptr_t, kBatch> batch_{};
   size_t batch_size_ = 0;
   std::atomic<size_t> batch_begun_{0};
+  uint64_t queued_entries_ = 0;
+  uint64_t queued_dead_ = 0;
+  bool started_ = false;
   // How many have run: stored by the thread (release), waited for by others (acquire).
   std::atomic<uint64_t> done_entries_{0};
   std::atomic<uint64_t> done_dead_{0};

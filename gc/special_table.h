@@ -28,13 +28,13 @@ struct Cleanup {
 };
 
 struct Special {
-  uintptr_t address = 0;  // of the object; in memory that nobody scans
+  uintptr_t hidden = 0;  // ~address of the object: no reference for anybody's search
   detail::WeakCell* weak = nullptr;
   std::function<void()> finalizer;
   std::vector<Cleanup> cleanups;
 
   // NOLINTNEXTLINE(performance-no-int-to-ptr)
-  char* object() const noexcept { return reinterpret_cast<char*>(address); }
+  char* object() const noexcept { return reinterpret_cast<char*>(~hidden); }
 };
 
 class SpecialTable {
@@ -56,12 +56,15 @@ class SpecialTable {
  private:
   static constexpr size_t kFewest = 16;  // places
 
-  size_t home(uintptr_t address) const noexcept {
-    return (address * 0x9e3779b97f4a7c15u >> 32) & (places_.size() - 1);
+  static uintptr_t hide(const char* object) noexcept {
+    return ~reinterpret_cast<uintptr_t>(object);
+  }
+  size_t home(uintptr_t hidden) const noexcept {
+    return (hidden * 0x9e3779b97f4a7c15u >> 32) & (places_.size() - 1);
   }
   size_t next(size_t place) const noexcept { return (place + 1) & (places_.size() - 1); }
   // The place of the record, or the free one where the search for it ends.
-  size_t place_of(uintptr_t address) const noexcept;
+  size_t place_of(uintptr_t hidden) const noexcept;
   // Of `count` places, a power of two, for the same records.
   void rebuild(size_t count);
 

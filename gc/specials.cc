@@ -62,7 +62,7 @@ WeakCell* Specials::weak_cell(char* object) {
   return cell;
 }
 
-void Specials::set_finalizer(char* object, std::function<void()> run) {
+void Specials::set_finalizer(char* object, std::function<void()>& run) {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
   record_of(shard, object).finalizer.swap(run);
@@ -83,20 +83,19 @@ uint64_t Specials::add_cleanup(char* object, std::function<void()> run) {
   return number;
 }
 
-bool Specials::cancel_cleanup(const char* object, uint64_t number) noexcept {
+std::function<void()> Specials::cancel_cleanup(const char* object, uint64_t number) noexcept {
   Shard& shard = shard_of(object);
-  std::function<void()> cancelled;  // destroyed without the lock
   const std::lock_guard guard(shard.lock);
   Special* const special = shard.records.find(object);
-  if (special == nullptr) return false;
+  if (special == nullptr) return nullptr;
   for (Cleanup& cleanup : special->cleanups) {
     if (cleanup.number != number) continue;
-    cancelled.swap(cleanup.run);
+    std::function<void()> cancelled = std::move(cleanup.run);
     std::swap(cleanup, special->cleanups.back());
     special->cleanups.pop_back();
-    return true;
+    return cancelled;
   }
-  return false;
+  return nullptr;
 }
 
 Special Specials::take(char* object) noexcept {
@@ -197,7 +196,7 @@ void set_finalizer(void* object, std::function<void()> run) {
   char* const start = object_of(object, false, "gc::set_finalizer");
   // Roots may have been traced already: shaded, the object has its contents marked all the same.
   if (load_word(tls.marking)) shade_address(thread, start);
-  specials().set_finalizer(start, std::move(run));
+  specials().set_finalizer(start, run);
 }
 
 void clear_finalizer(void* object) noexcept {
@@ -219,9 +218,14 @@ CleanupId add_cleanup(void* object, std::function<void()> run) {
 
 bool cancel_cleanup(const CleanupId& id) noexcept {
   Thread& thread = Thread::attached();
-  const RuntimeScope scope(thread);
-  // NOLINTNEXTLINE(performance-no-int-to-ptr)
-  return specials().cancel_cleanup(reinterpret_cast<const char*>(~id.hidden), id.number);
+  std::function<void()> cancelled;
+  {
+    const RuntimeScope scope(thread);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    const auto* const object = reinterpret_cast<const char*>(~id.hidden);
+    cancelled = specials().cancel_cleanup(object, id.number);
+  }
+  return cancelled != nullptr;
 }
 
 }  // namespace detail

@@ -46,10 +46,13 @@ struct WeakCell {
 class Specials {
  public:
   detail::WeakCell* weak_cell(char* object);
-  void set_finalizer(char* object, std::function<void()> run);
+  // What it replaces is left in `run`, to be destroyed outside of the runtime: it may hold
+  // anything.
+  void set_finalizer(char* object, std::function<void()>& run);
   std::function<void()> clear_finalizer(char* object) noexcept;
   uint64_t add_cleanup(char* object, std::function<void()> run);  // gives its number
-  bool cancel_cleanup(const char* object, uint64_t number) noexcept;
+  // What was to run, for the same reason; nothing if there is no such cleanup any more.
+  std::function<void()> cancel_cleanup(const char* object, uint64_t number) noexcept;
 
   // The record of an object that gc::destroy ends, taken out.
   Special take(char* object) noexcept;

@@ -15,7 +15,8 @@
 //                      hand over its buffer, but nobody may blacken anything before all have
 //                      answered H2.
 // [worklist.overflow]  when no memory is left for a block, items are dropped and overflowed() is set: the cycle
-//                      then looks for marked objects with unmarked children by walking the heap.
+//                      then marks from the roots again, and looks for marked objects with unmarked children by
+//                      walking the heap.
 // [worklist.reserve]   the collector and every worker find a mark stack, and some blocks exist, however little memory
 //                      is left: each walk after an overflow marks something new, so a cycle ends.
 // Threads: any; inside runtime sections or in a handshake. Never malloc.
