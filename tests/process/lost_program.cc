@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
 #include "tests/process/program_support.hpp"
 
@@ -19,6 +20,17 @@ Item* global_place = nullptr;
 // Stores only here, so that no stack has the address when this returns.
 [[gnu::noinline]] void store_into(Item* volatile* place) {
   std::thread([place] { *place = gc::make<Item>(7); }).join();
+}
+
+// Objects that die with weak references, finalizers and cleanups: the library's own records of them
+// are no references.
+void leave_watched(std::vector<gc::weak<Item>>& watchers) {
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    watchers.emplace_back(gc::make<Item>(i));
+    gc::set_finalizer(gc::make<Item>(i), [](Item*) {});
+    (void)gc::add_cleanup(
+        gc::make<Item>(i), [](int) {}, 0);
+  }
 }
 
 void collect_and_print(const void* place) {
@@ -56,8 +68,13 @@ int main(int argc, char** argv) {
     thread.join();
   } else {
     const gc::root<Item> list = make_list(1000);
-    make_garbage(1u << 20);
-    runtime::collect();
+    std::vector<gc::weak<Item>> watchers;
+    for (int round = 0; round < 4; ++round) {
+      std::thread([&] { leave_watched(watchers); }).join();
+      make_garbage(1u << 20);
+      runtime::collect();
+      runtime::wait_for_finalizers();
+    }
     return finish(check_list(list, 1000));
   }
   return 0;

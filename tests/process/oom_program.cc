@@ -2,8 +2,12 @@
 //
 //     oom_program        small objects in a list
 //     oom_program large  arrays of a mebibyte
+//     oom_program roots  small objects, beside more roots and finalizers than a mark stack has room for
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -57,10 +61,45 @@ bool fill_with_arrays(Arrays& arrays) {
   return thrown && many;
 }
 
+// Each root holds an item of its own, each finalizer one that nothing else leads to.
+class Many {
+ public:
+  static constexpr std::uint64_t kCount = 60'000;
+
+  Many() {
+    roots_.reserve(kCount);
+    for (std::uint64_t i = 0; i < kCount; ++i) {
+      roots_.emplace_back(gc::make<Item>(i));
+      roots_.back()->other = gc::make<Item>(i + 1);
+      Item* const watched = gc::make<Item>(i);
+      watched->other = gc::make<Item>(i + 2);
+      gc::set_finalizer(watched, [i](Item* item) {
+        if (item->key != i || item->other->key != i + 2) damaged = true;
+        ++finalized;
+      });
+    }
+  }
+  bool intact() const {
+    for (std::uint64_t i = 0; i < kCount; ++i) {
+      if (roots_[i]->key != i || roots_[i]->other->key != i + 1) return false;
+    }
+    return !damaged;
+  }
+
+  static inline std::atomic<bool> damaged{false};
+  static inline std::atomic<std::uint64_t> finalized{0};
+
+ private:
+  std::vector<gc::root<Item>> roots_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool large = argc > 1 && std::string_view(argv[1]) == "large";
+  const std::string_view mode = argc > 1 ? argv[1] : "small";
+  const bool large = mode == "large";
+  std::optional<Many> many;
+  if (mode == "roots") std::thread([&] { many.emplace(); }).join();
   const gc::root<Item> survivor = make_list(1000);
   Arrays arrays;
   arrays.reserve(1 << 16);
@@ -71,6 +110,9 @@ int main(int argc, char** argv) {
     runtime::collect();
     make_garbage(1u << 20);
     good = good && check_list(survivor, 1000);
+    if (many) good = good && many->intact();
   }
+  runtime::wait_for_finalizers();
+  if (many) good = good && many->intact() && Many::finalized > Many::kCount / 2;
   return finish(good);
 }

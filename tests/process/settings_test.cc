@@ -169,7 +169,7 @@ TEST_CASE("process: with 1 GiB of address space a program works all the same") {
 TEST_CASE("process: when address space runs out: bad_alloc, the heap intact, the program goes on") {
   if (kSanitized) return;
   for (const auto& [kind, mebibytes] : std::vector<std::pair<std::string, rlim_t>>{
-           {"small", 300}, {"large", 300}, {"large", 1024}}) {
+           {"small", 300}, {"large", 300}, {"large", 1024}, {"roots", 300}}) {
     const rlim_t table_of_types = TRICOLOR_CHECKS ? 84 : 0;
     const ProcessResult result =
         run_program("oom_program", {kind}, {.address_space = (mebibytes + table_of_types) << 20});
