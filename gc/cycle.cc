@@ -122,13 +122,19 @@ void Collector::enter() {
   note_handshakes();
 }
 
+// Visits what is reachable by being a root, and the objects whose contents are; gives the bytes of
+// root slots.
+template <class Visit, class VisitContents>
+static int64_t visit_roots(Visit visit, VisitContents visit_contents) {
+  const size_t bytes = g_roots.for_each_target(visit);
+  finalizer_thread().for_each_root(visit);
+  if (!specials().empty()) specials().for_each_finalizable(visit_contents);
+  return static_cast<int64_t>(bytes);
+}
+
 void Collector::mark_roots(Marker& marker) {
-  root_bytes_ =
-      static_cast<int64_t>(g_roots.for_each_target([&](void* target) { marker.add_edge(target); }));
-  finalizer_thread().for_each_root([&](char* object) { marker.add_edge(object); });
-  if (!specials().empty()) {
-    specials().for_each_finalizable([&](char* object) { marker.add_contents(object); });
-  }
+  root_bytes_ = visit_roots([&](void* target) { marker.add_edge(target); },
+                            [&](char* object) { marker.add_contents(object); });
 }
 
 void Collector::help_mark(Marker& marker, int64_t work) {
@@ -228,13 +234,11 @@ void Collector::mark_contents_at_once(Marker& marker, runtime::Cell cell) {
 
 // [worklist.overflow] Roots may have been dropped, too, which no marked object leads to.
 void Collector::mark_roots_at_once(Marker& marker) {
-  const auto mark = [&](void* object) {
-    marker.add_edge(object);
-    help_mark(marker, INT64_MAX);
-  };
-  g_roots.for_each_target(mark);
-  finalizer_thread().for_each_root(mark);
-  specials().for_each_finalizable(
+  visit_roots(
+      [&](void* target) {
+        marker.add_edge(target);
+        help_mark(marker, INT64_MAX);
+      },
       [&](char* object) { mark_contents_at_once(marker, runtime::g_heap.find(object)); });
 }
 
