@@ -13,7 +13,6 @@
 #include <random>
 #include <thread>
 #include <tricolor/tricolor.hpp>
-#include <vector>
 
 #include "bench/micro/comparison.h"
 
@@ -103,13 +102,11 @@ class Marking {
   Marking() {
     constexpr std::size_t kNodes = 1'000'000;
     {
-      std::vector<Node*> nodes;
-      const int percent = tricolor::debug::set_gc_percent(-1);
-      for (std::size_t i = 0; i < kNodes; ++i) nodes.push_back(gc::make<Node>());
-      std::shuffle(nodes.begin(), nodes.end(), std::mt19937_64(42));
+      gc::ptr<Node>* const nodes = gc::make_array<gc::ptr<Node>>(kNodes);
+      for (std::size_t i = 0; i < kNodes; ++i) nodes[i] = gc::make<Node>();
+      std::shuffle(nodes, nodes + kNodes, std::mt19937_64(42));
       for (std::size_t i = 1; i < kNodes; ++i) nodes[i - 1]->next = nodes[i];
       list_ = nodes[0];
-      tricolor::debug::set_gc_percent(percent);
     }
     thread_ = std::thread([this] {
       while (!stop_.load(std::memory_order_relaxed)) runtime::collect();

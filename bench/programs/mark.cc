@@ -46,14 +46,15 @@ template <typename N>
 void build(std::size_t count, const std::string& shape, backend::Global<N>& graph) {
   Random random(1);
   // Malloc's memory, which no collector scans: until the tree is whole, a chain through `other`
-  // keeps the objects alive.
+  // keeps the objects alive. What is kept nowhere else must not be read back from here.
   std::unique_ptr<N*[], decltype(&std::free)> nodes(
       static_cast<N**>(std::calloc(count, sizeof(N*))), &std::free);
   for (std::size_t i = 0; i < count; ++i) {
-    nodes[i] = backend::make<N>();
-    nodes[i]->payload[0] = i;
-    nodes[i]->other = backend::raw(graph);
-    graph = nodes[i];
+    N* const node = backend::make<N>();
+    node->payload[0] = i;
+    node->other = backend::raw(graph);
+    graph = node;
+    nodes[i] = node;
   }
   const auto below = [&](std::size_t n) { return random.below(static_cast<std::uint32_t>(n)); };
   if (shape == "shuffled" || shape == "random") {
