@@ -6,8 +6,8 @@ from lab.suite_micro import java_heap, mark_points, mark_record
 
 LIVE_MB = (64, 512, 2048, 8192)
 QUICK_LIVE_MB = (32, 128)
-# A graph in random order takes some collectors minutes to build and to mark beyond so much.
-RANDOM_MB = 2048
+# Beyond so much a graph in random order takes some collectors minutes a run to build and to mark.
+RANDOM_MB = 512
 THREADS = (1, 2, 4, 16)
 QUICK_THREADS = (1, 4)
 LIVE_PROGRAMS = ("lru-cache", "syntax-trees")
