@@ -6,6 +6,7 @@ import sys
 import source_tree
 
 MAX_LINES = 500
+WRITTEN_BY_PROGRAMS = ("bench/RESULTS.md",)
 MAX_COLUMNS = {".cc": 120, ".h": 120, ".hpp": 120, ".py": 120, ".pml": 120, ".md": 120, ".build": 120, "": 120}
 WORDS = ("TO" "DO", "FIX" "ME", "X" "XX", "HA" "CK", "st" "ub", "not imple" "mented", "unimple" "mented")
 UNFINISHED = re.compile(r"\b(" + "|".join(WORDS) + r")\b")
@@ -28,9 +29,9 @@ def main():
         lines = text.split("\n")
         if text and lines.pop() != "":
             problems.append(f"{name}: no newline at the end")
-        if len(lines) > MAX_LINES:
+        if len(lines) > MAX_LINES and name not in WRITTEN_BY_PROGRAMS:
             problems.append(f"{name}: {len(lines)} lines, {MAX_LINES} at most: two ideas in one place?")
-        columns = MAX_COLUMNS.get(suffix(name))
+        columns = MAX_COLUMNS.get(suffix(name)) if name not in WRITTEN_BY_PROGRAMS else None
         for number, line in enumerate(lines, 1):
             word = UNFINISHED.search(line)
             if word:

@@ -37,7 +37,8 @@ def text(results):
              f"**The machine's own part.** {compare.machine_sentence(results)}", ""]
     failures = compare.failures(results)
     parts += ["## Failed runs", ""] if failures else []
-    parts += [f"- {case}: {run['peer']}: {escaped(run['failure'])}: `{run['command']}`" for case, run in failures]
+    parts += [f"- {case}: {run['peer']}: {escaped(run['failure'])}: `{without_folders(run['command'])}`"
+              for case, run in failures]
     parts += [""] * bool(failures)
     mismatches = compare.mismatches(results)
     parts += ["## Checksums that differ", ""] if mismatches else []
@@ -45,6 +46,11 @@ def text(results):
     parts += [""] * bool(mismatches)
     parts += [render(table) for table in tables.overview(results)]
     return wrapped("\n".join(parts).rstrip() + "\n")
+
+
+def without_folders(command):
+    """Where the program lay on the machine of the run is nobody's business."""
+    return " ".join(word.rsplit("/", 1)[-1] if word.startswith("/") else word for word in command.split(" "))
 
 
 def wrapped(document, columns=118):

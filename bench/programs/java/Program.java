@@ -121,7 +121,7 @@ final class Program {
       all[t] = new Thread(() -> {
         try {
           work.run(number);
-        } catch (Exception e) {
+        } catch (Throwable e) {  // OutOfMemoryError, too
           e.printStackTrace();
           System.exit(1);
         }
