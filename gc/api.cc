@@ -9,6 +9,7 @@
 #include "gc/finalizer_thread.h"
 #include "gc/limits.h"
 #include "gc/pacing.h"
+#include "gc/scavenger.h"
 #include "gc/stacks.h"
 #include "gc/stats.h"
 #include "runtime/base/check.h"

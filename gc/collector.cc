@@ -8,6 +8,7 @@
 #include "gc/options.h"
 #include "gc/pacing.h"
 #include "gc/phase.h"
+#include "gc/scavenger.h"
 #include "gc/specials.h"
 #include "gc/sweep.h"
 #include "gc/thread_data.h"
@@ -16,7 +17,6 @@
 #include "runtime/base/check.h"
 #include "runtime/base/immortal.h"
 #include "runtime/handshake.h"
-#include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
 
 namespace tricolor::gc {
@@ -29,7 +29,6 @@ namespace os = runtime::os;
 namespace {
 constinit runtime::Immortal<Collector> g_the_collector;
 constexpr int64_t kIdlePeriodNs = 100'000'000;
-constexpr int64_t kScavengeStep = int64_t{16} << 20;
 }  // namespace
 
 Collector& g_collector = g_the_collector.value;
@@ -124,30 +123,11 @@ bool Collector::wait_for_work() noexcept {
       const BlockedWait wait(self());
       timed_out = !futex::wait(&wake_, seen, kIdlePeriodNs);
     }
-    if (timed_out) idle_work();
+    if (timed_out) {
+      g_pacing.update_goal();
+      return_surplus_pages();
+    }
   }
-}
-
-// Returns pages that the heap will not need soon: what is free beyond a tenth of the goal.
-void Collector::idle_work() noexcept {
-  g_pacing.update_goal();
-  runtime::PageHeap& pages = runtime::g_spans.pages();
-  const int64_t goal =
-      std::min<int64_t>(g_pacing.goal(), static_cast<int64_t>(g_pacing.heap_live()) * 2);
-  const int64_t keep = goal + goal / 10 - static_cast<int64_t>(pages.bytes_in_use());
-  const int64_t surplus =
-      static_cast<int64_t>(pages.bytes_free()) - std::max<int64_t>(keep, 4 << 20);
-  if (surplus < static_cast<int64_t>(os::kHugePageSize)) return;
-  const auto released = static_cast<int64_t>(
-      pages.scavenge(static_cast<size_t>(std::min(surplus, kScavengeStep)), true));
-  if (!options().scavtrace || released == 0) return;
-  runtime::ScavengeTrace trace;
-  trace.background_bytes = released;
-  trace.total_bytes = static_cast<int64_t>(pages.bytes_released());
-  const auto mapped = static_cast<int64_t>(pages.bytes_in_use() + pages.bytes_free());
-  trace.utilization_percent =
-      mapped == 0 ? 100 : static_cast<int64_t>(pages.bytes_in_use()) * 100 / mapped;
-  runtime::write_line(runtime::format_scavtrace(trace));
 }
 
 double Collector::cpu_fraction() noexcept {

@@ -84,7 +84,6 @@ class Collector {
   runtime::Thread* self() const noexcept { return self_.load(std::memory_order_relaxed); }
   void main_loop();
   bool wait_for_work() noexcept;
-  void idle_work() noexcept;
   void run_cycle(bool forced);
   void enter();
   void mark_roots(Marker& marker);

@@ -105,6 +105,7 @@ void Collector::finish_cycle(bool forced) {
   print_traces(trace);
 
   pages_swept_ = static_cast<int64_t>(g_sweeper.sweep_all());
+  g_pacing.update_goal();
   finalizer_thread().start_if_needed();
   {
     const std::lock_guard guard(lock_);

@@ -89,9 +89,9 @@ class Pacer {
   int64_t memory_limit() const { return memory_limit_; }
 
   // Recomputes goal and trigger. overhead: memory the limit covers beside the live heap, that is
-  // memory held outside the heap and free and fragmented pages. Free pages turn into live heap as
-  // they are used, so where a limit is set this is called whenever the figure has moved, between
-  // cycles and during one.
+  // memory held outside the heap and what the heap's spans hold beyond live objects. Before the
+  // sweep that is mostly garbage, so where a limit is set this is called again after it, and
+  // whenever the figure may have moved.
   void update_goal(int64_t overhead);
 
   // kNever where nothing but a call starts a cycle.

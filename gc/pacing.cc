@@ -46,15 +46,24 @@ void Pacing::init() {
   pacer_ = new Pacer(options().gc_percent, limit, runtime::os::now_ns());
   limiter_ = new CpuLimiter(processors_);
   const std::lock_guard guard(lock_);
-  pacer_->update_goal(overhead_bytes());
-  publish_locked();
+  update_goal_locked();
 }
 
-int64_t Pacing::overhead_bytes() noexcept {
-  const runtime::PageHeap& pages = runtime::g_spans.pages();
-  const auto held = static_cast<int64_t>(pages.bytes_in_use() + pages.bytes_free() +
-                                         g_worklist.bytes() + runtime::g_heap.table_bytes() / 64);
-  return std::max<int64_t>(0, held - g_pacing.heap_live());
+// [pacing.limit]
+void Pacing::update_goal_locked() noexcept {
+  runtime::PageHeap& pages = runtime::g_spans.pages();
+  const auto tables = static_cast<int64_t>(g_worklist.bytes() + runtime::g_heap.table_bytes() / 64);
+  const int64_t held = static_cast<int64_t>(pages.bytes_in_use()) + tables;
+  pacer_->update_goal(std::max<int64_t>(0, held - heap_live()));
+  publish_locked();
+
+  const int64_t limit = pacer_->memory_limit();
+  const bool limited = limit != runtime::kNoMemoryLimit;
+  const int64_t resident_limit = limited ? std::max<int64_t>(0, limit - tables) : INT64_MAX;
+  pages.set_resident_limit(static_cast<size_t>(resident_limit));
+  const int64_t goal = std::min(pacer_->goal(), 2 * heap_live());
+  resident_goal_.store(pacer_->limited_by_memory() ? resident_limit / 20 * 19 : goal + goal / 10,
+                       std::memory_order_relaxed);
 }
 
 void Pacing::publish_locked() noexcept {
@@ -180,15 +189,12 @@ void Pacing::end_cycle(const CycleEnd& end) noexcept {
   heap_live_.store(end.heap_marked, std::memory_order_relaxed);
   heap_scan_.store(end.heap_scan_marked, std::memory_order_relaxed);
   pacer_->end_cycle(end);
-  pacer_->update_goal(overhead_bytes());
-  publish_locked();
+  update_goal_locked();
 }
 
 void Pacing::update_goal() noexcept {
   const std::lock_guard guard(lock_);
-  if (pacer_->memory_limit() == runtime::kNoMemoryLimit) return;
-  pacer_->update_goal(overhead_bytes());
-  publish_locked();
+  update_goal_locked();
 }
 
 bool Pacing::periodic_due() noexcept {
@@ -208,8 +214,7 @@ int Pacing::set_gc_percent(int percent) noexcept {
   const std::lock_guard guard(lock_);
   const int previous = static_cast<int>(pacer_->gc_percent());
   pacer_->set_gc_percent(percent < 0 ? runtime::kGcPercentOff : percent);
-  pacer_->update_goal(overhead_bytes());
-  publish_locked();
+  update_goal_locked();
   return previous;
 }
 
@@ -218,8 +223,7 @@ int64_t Pacing::set_memory_limit(int64_t bytes) noexcept {
   const int64_t previous = pacer_->memory_limit();
   if (bytes < 0) return previous;
   pacer_->set_memory_limit(bytes);
-  pacer_->update_goal(overhead_bytes());
-  publish_locked();
+  update_goal_locked();
   return previous;
 }
 

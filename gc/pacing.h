@@ -7,6 +7,10 @@
 // [pacing.outrun]  a thread that allocates while the heap is an eighth beyond its goal waits for the cycle to end, up
 //                  to 1.1 ms for each kChargeStep: else the heap would grow without bound, all of it black, while a
 //                  handshake waits for a thread that the system does not let run.
+// [pacing.limit]   free pages do not count as overhead under a memory limit, though they are resident: the heap
+//                  grows into them before it asks the system for more, and where it cannot, the page heap returns
+//                  them ([pages.limit]). Counted, they would leave no room between the live heap and its goal once
+//                  the limit is reached, and cycles would run back to back.
 // One assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
 // Threads: charge() and assist(): any, in a runtime section; the rest: the collector, or under lock().
 
@@ -42,6 +46,9 @@ class Pacing {
   void revise() noexcept;
   void end_cycle(const CycleEnd& end) noexcept;
   void update_goal() noexcept;
+  // How much the page heap may keep resident, in use and free, while nothing happens, as of the
+  // last update_goal().
+  int64_t resident_goal() const noexcept { return resident_goal_.load(std::memory_order_relaxed); }
   bool periodic_due() noexcept;
 
   struct AssistTotals {
@@ -66,7 +73,7 @@ class Pacing {
   void stall(runtime::Thread& thread, uint32_t seen, int64_t start, int64_t at_most_ns) noexcept;
   void wait_if_outrun(runtime::Thread& thread) noexcept;
   void publish_locked() noexcept;
-  static int64_t overhead_bytes() noexcept;
+  void update_goal_locked() noexcept;
 
   runtime::Lock lock_{runtime::LockRank::stats};
   Pacer* pacer_ = nullptr;         // guarded by lock_
@@ -79,6 +86,7 @@ class Pacing {
   std::atomic<int64_t> heap_scan_{0};
   std::atomic<int64_t> trigger_{INT64_MAX};
   std::atomic<int64_t> goal_{INT64_MAX};
+  std::atomic<int64_t> resident_goal_{INT64_MAX};
   std::atomic<double> work_per_byte_{0};
   std::atomic<bool> limiting_{false};
   std::atomic<int64_t> assist_ns_{0};

@@ -58,8 +58,13 @@ PageRun PageHeap::allocate(uint32_t pages) noexcept {
   TC_DCHECK(pages > 0, "a run of no pages");
   const std::lock_guard guard(lock_);
   for (;;) {
+    const uint32_t dirty = dirty_.load(std::memory_order_relaxed);
     const PageRun run = allocate_locked(pages);
-    if (run || releasing_dirty_ + releasing_clean_ == 0) return run;
+    if (run) {
+      release_excess_unlocking(pages - (dirty - dirty_.load(std::memory_order_relaxed)));
+      return run;
+    }
+    if (releasing_dirty_ + releasing_clean_ == 0) return run;
     // What is missing may be on its way to the system.
     wait_for_release_unlocking();
   }

@@ -14,6 +14,8 @@
 // [pages.fit]       best fit, lowest address first; of the same fit, a run with resident pages
 //                   before a clean one. The heap grows, upwards, only when no free run is long
 //                   enough.
+// [pages.limit]     an allocation that brings the resident bytes, in use and free, over a limit returns
+//                   free pages in exchange: up to twice what it took, so it is never long about it.
 // [pages.failure]   a refused commit, of memory or of metadata, leaves everything as it was.
 //
 // Threads: any, all functions, after init() has returned. One lock, LockRank::page_heap, is held
@@ -71,6 +73,15 @@ class PageHeap {
   // down, then, unless `whole_huge_pages_only`, smaller ones, until about `max_bytes` have gone
   // (less than 2 MiB more). Gives the bytes returned.
   size_t scavenge(size_t max_bytes, bool whole_huge_pages_only) noexcept;
+
+  // [pages.limit] SIZE_MAX, the value at the start, for none.
+  void set_resident_limit(size_t bytes) noexcept {
+    resident_limit_.store(bytes, std::memory_order_relaxed);
+  }
+  // Bytes returned because of it since the last call.
+  size_t take_eagerly_released() noexcept {
+    return eagerly_released_.exchange(0, std::memory_order_relaxed);
+  }
 
   // Each is exact by itself; between two calls other threads may have moved bytes. Lock-free.
   size_t bytes_in_use() const noexcept { return bytes(in_use_); }
@@ -142,6 +153,8 @@ class PageHeap {
 
   // In page_release.cc. Bytes returned to the system; the lock is held on entry and on return, but
   // not in between.
+  size_t scavenge_unlocking(size_t max_bytes, bool whole_huge_pages_only) noexcept;
+  void release_excess_unlocking(uint32_t taken) noexcept;
   size_t release_unlocking(uint32_t first, uint32_t count) noexcept;
   size_t scavenge_whole_unlocking(size_t max_bytes) noexcept;
   size_t scavenge_parts_unlocking(size_t max_bytes) noexcept;
@@ -160,6 +173,10 @@ class PageHeap {
   SideTable<PieceCount> pieces_;
   uint32_t releasing_dirty_ = 0;  // pages that release_unlocking() holds: still counted
   uint32_t releasing_clean_ = 0;  // in dirty_ and clean_, but in no run
+
+  // Relaxed: amounts that steer, and are reported.
+  std::atomic<size_t> resident_limit_{SIZE_MAX};
+  std::atomic<size_t> eagerly_released_{0};
 
   // In pages. Written under lock_, read relaxed by anybody: statistics, a stale value is harmless.
   std::atomic<uint32_t> in_use_{0};

@@ -21,6 +21,20 @@ constexpr int64_t kReleasePollNs = 20'000;
 
 size_t PageHeap::scavenge(size_t max_bytes, bool whole_huge_pages_only) noexcept {
   const std::lock_guard guard(lock_);
+  return scavenge_unlocking(max_bytes, whole_huge_pages_only);
+}
+
+// [pages.limit] `taken`: clean pages that are in use now.
+void PageHeap::release_excess_unlocking(uint32_t taken) noexcept {
+  const size_t limit = resident_limit_.load(std::memory_order_relaxed);
+  const size_t resident = bytes_in_use() + bytes_free();
+  if (taken == 0 || resident <= limit || bytes_free() == 0) return;
+  const size_t at_most = 2 * (size_t{taken} << kPageShift);
+  const size_t released = scavenge_unlocking(std::min(resident - limit, at_most), false);
+  eagerly_released_.fetch_add(released, std::memory_order_relaxed);
+}
+
+size_t PageHeap::scavenge_unlocking(size_t max_bytes, bool whole_huge_pages_only) noexcept {
   size_t done = scavenge_whole_unlocking(max_bytes);
   if (!whole_huge_pages_only && done < max_bytes) {
     done += scavenge_parts_unlocking(max_bytes - done);

@@ -96,6 +96,48 @@ TEST_CASE("set_memory_limit: with the collector off, cycles keep the heap under 
   CHECK(mem_stats().num_gc > base.num_gc);
 }
 
+// [pacing.limit]
+TEST_CASE("set_memory_limit: at the limit a cycle still frees most of the room it leaves") {
+  if (debug_setting("gcstress=")) return;
+  const GcPercent off(-1);
+  collect_all();
+  debug::free_os_memory();
+  const auto base = mem_stats();
+  const std::int64_t limit = static_cast<std::int64_t>(base.sys - base.heap_released) + (64 << 20);
+  const MemoryLimit guard(limit);
+  allocate_garbage(128u << 20);  // the limit is reached
+  const auto before = mem_stats().num_gc;
+  allocate_garbage(640u << 20);
+  // About a dozen: 55 to 60 MiB in each.
+  CHECK(mem_stats().num_gc - before <= 40);
+}
+
+// [pages.limit]
+TEST_CASE("set_memory_limit: the heap grows over free pages that are of no use") {
+  const GcPercent off(-1);
+  collect_all();
+  debug::free_os_memory();
+  const auto base = mem_stats();
+  const auto resident = [] {
+    const auto now = mem_stats();
+    return static_cast<std::int64_t>(now.sys - now.heap_released);
+  };
+  const std::int64_t limit = static_cast<std::int64_t>(base.sys - base.heap_released) + (128 << 20);
+  const MemoryLimit guard(limit);
+  // Free runs of 64 KiB all over, where no large array fits.
+  gc::root<gc::ptr<char>> kept = gc::make_array<gc::ptr<char>>(800);
+  for (std::size_t i = 0; i < 800; ++i) {
+    kept[i] = gc::make_array<char>(60'000);
+    gc::keep_alive(gc::make_array<char>(60'000));
+  }
+  runtime::collect();
+  // Cycles may end an eighth beyond their goal.
+  for (int i = 0; i < 300; ++i) {
+    gc::keep_alive(gc::make_array<char>(1 << 20));
+    CHECK(resident() <= limit + (24 << 20));
+  }
+}
+
 TEST_CASE("set_memory_limit: one that cannot be met slows the program down but does not stop it") {
   const MemoryLimit tiny(1);
   gc::root<Node> kept;

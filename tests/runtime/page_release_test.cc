@@ -72,6 +72,36 @@ TEST_CASE("a bounded scavenge takes the highest whole pieces first") {
   CHECK(high.zeroed);
 }
 
+TEST_CASE("[pages.limit] growth over the limit returns free pages in exchange") {
+  OwnHeap heap(64 * kMiB);
+  std::vector<PageRun> runs;
+  for (int i = 0; i < 64; ++i) runs.push_back(heap.take_touched(32));
+  for (size_t i = 0; i < runs.size(); i += 2) heap.pages.free(runs[i]);  // 8 MiB, every other run
+  heap.pages.set_resident_limit(16 * kMiB + 36 * kPageSize);
+
+  // What fits into free pages, and what the limit has room for, cost nothing.
+  heap.touch(runs[0] = heap.take(32));
+  const PageRun within = heap.take(36);
+  CHECK(heap.pages.take_eagerly_released() == 0);
+  const PageRun beyond = heap.take(64);
+  CHECK(heap.pages.take_eagerly_released() == 64 * kPageSize);
+  CHECK(heap.pages.take_eagerly_released() == 0);
+  CHECK(heap.pages.bytes_in_use() + heap.pages.bytes_free() <= 16 * kMiB + 36 * kPageSize);
+  heap.pages.check_invariants();
+
+  // A limit far below is approached by twice what is taken, and nothing more than the free pages.
+  heap.pages.set_resident_limit(1);
+  const size_t free_before = heap.pages.bytes_free();
+  const PageRun far = heap.take(64);
+  CHECK(free_before - heap.pages.bytes_free() == 128 * kPageSize);
+  const PageRun rest = heap.take(1000);
+  CHECK(heap.pages.bytes_free() == 0);
+  const PageRun more = heap.take(1000);
+  CHECK(more.count == 1000);
+  for (const PageRun& run : {within, beyond, far, rest, more}) heap.pages.free(run);
+  heap.pages.check_invariants();
+}
+
 TEST_CASE("memory on its way to the system is not missing") {
   constexpr size_t kRange = 64 * kMiB;
   constexpr uint32_t kAll = kRange / kPageSize;
