@@ -1,7 +1,6 @@
 #include "gc/workers.h"
 
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
@@ -18,7 +17,7 @@ namespace {
 
 constinit runtime::Immortal<Workers> g_the_workers;
 
-constexpr int kNice = 5;
+constexpr int kNicerBy = 5;
 constexpr int64_t kSliceWork = 256 << 10;
 
 struct StartArgs {
@@ -73,7 +72,7 @@ bool Workers::has_stack_in(uintptr_t lo, uintptr_t hi) const noexcept {
 void Workers::main_loop(unsigned number) noexcept {
   frames_[number].store(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)),
                         std::memory_order_relaxed);
-  setpriority(PRIO_PROCESS, static_cast<id_t>(runtime::os::tid()), kNice);
+  runtime::os::set_background_priority(kNicerBy);
   for (;;) {
     const uint32_t seen = g_worklist.wake_word();
     const int64_t cpu = runtime::os::thread_cpu_ns();

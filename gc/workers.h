@@ -2,10 +2,12 @@
 
 // Workers: the threads that mark in the background.
 //
-// There is one per processor, at nice 5. On a processor that the program keeps busy the scheduler
-// gives a thread of that weight 335/(1024+335), a quarter: the 25% that the pacer counts on. A
-// processor that is idle it gives them whole. What they use beyond a quarter of the wall time
-// therefore counts as idle-priority work.
+// There is one per processor, 5 nicer than the thread that started them. On a processor that the
+// program keeps busy the scheduler gives a thread of that weight 335/(1024+335), a quarter: the 25%
+// that the pacer counts on. A processor that is idle it gives them whole. What they use beyond a
+// quarter of the wall time therefore counts as idle-priority work. Their policy is SCHED_BATCH: a
+// cycle that wakes them all does not take the processor from a thread of the program that is
+// running.
 //
 // Threads: start_workers(): the collector. start_thread(): any, without locks.
 

@@ -60,8 +60,9 @@ int64_t process_start_ns() noexcept;
 // Processors this process may run on, at least 1.
 unsigned cpu_count() noexcept;
 
-// The calling thread runs only when nothing else wants the processor. It cannot always be undone.
-bool set_idle_priority() noexcept;
+// Raises the calling thread's nice value, to 19 at most, and lets it no longer take the processor
+// from another thread when it wakes up (SCHED_BATCH). It cannot always be undone.
+bool set_background_priority(int nicer_by) noexcept;
 
 // At most 15 characters are kept.
 void name_thread(const char* name) noexcept;

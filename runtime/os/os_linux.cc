@@ -186,10 +186,13 @@ unsigned cpu_count() noexcept {
   return static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
-bool set_idle_priority() noexcept {
+bool set_background_priority(int nicer_by) noexcept {
   KeepErrno keep;
-  sched_param parameters{};
-  return ::sched_setscheduler(0, SCHED_IDLE, &parameters) == 0;
+  const sched_param parameters{};
+  const auto self = static_cast<id_t>(tid());
+  const int nice = ::getpriority(PRIO_PROCESS, self) + nicer_by;
+  const bool lowered = ::setpriority(PRIO_PROCESS, self, nice) == 0;
+  return ::sched_setscheduler(0, SCHED_BATCH, &parameters) == 0 && lowered;
 }
 
 void name_thread(const char* name) noexcept {

@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -133,18 +135,24 @@ TEST_CASE("the processors counted are those allowed to the process") {
   CHECK(counted == 1);
 }
 
-TEST_CASE("idle priority and name belong to the calling thread") {
+TEST_CASE("background priority and name belong to the calling thread") {
   int policy = -1;
+  const auto nice_value = [] { return ::getpriority(PRIO_PROCESS, static_cast<id_t>(os::tid())); };
+  const int before = nice_value();
+  int after = -1;
   char name[32] = {};
   std::thread([&] {
-    CHECK(os::set_idle_priority());
+    CHECK(os::set_background_priority(3));
     policy = ::sched_getscheduler(0);
+    after = nice_value();
     os::name_thread("tricolor-mark");
     ::pthread_getname_np(::pthread_self(), name, sizeof name);
   }).join();
-  CHECK(policy == SCHED_IDLE);
+  CHECK(policy == SCHED_BATCH);
+  CHECK(after == std::min(before + 3, 19));
   CHECK(std::strcmp(name, "tricolor-mark") == 0);
-  CHECK(::sched_getscheduler(0) != SCHED_IDLE);
+  CHECK(::sched_getscheduler(0) != SCHED_BATCH);
+  CHECK(nice_value() == before);
 }
 
 TEST_CASE("a signal reaches the thread it names") {
