@@ -44,8 +44,11 @@ struct PageRun {
 
 class PageHeap {
  public:
-  // Up to here the heap does without huge pages: a small program stays small.
+  // Up to here the heap does without huge pages: a small program stays small. Where memory is lent
+  // (os::memory_is_lent) the first touch of one stops its thread for milliseconds, which is worth it
+  // only for a heap that misses the TLB most of the time.
   static constexpr size_t kHugePagesFrom = size_t{16} << 20;
+  static constexpr size_t kLentHugePagesFrom = size_t{512} << 20;
   static constexpr size_t kNoHugePages = ~size_t{0};
   static constexpr size_t kMaxRangeBytes = size_t{1} << 44;
 

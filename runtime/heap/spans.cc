@@ -7,6 +7,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/heap/collector_hooks.h"
+#include "runtime/os/lent_memory.h"
 #include "runtime/os/os.h"
 
 namespace tricolor::runtime {
@@ -16,7 +17,11 @@ using gc::detail::kSizeClasses;
 
 constinit Spans g_spans;
 
-bool Spans::init() noexcept { return pages_.init(g_heap.base(), g_heap.reserved_bytes()); }
+bool Spans::init() noexcept {
+  const size_t huge_pages_from =
+      os::memory_is_lent() ? PageHeap::kLentHugePagesFrom : PageHeap::kHugePagesFrom;
+  return pages_.init(g_heap.base(), g_heap.reserved_bytes(), huge_pages_from);
+}
 
 Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size, uint32_t cells,
                    const Thread* owner_of_large) noexcept {

@@ -2,47 +2,31 @@
 
 #include <doctest/doctest.h>
 #include <sched.h>
-#include <stdlib.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <thread>
+
+#include "tests/runtime/root_directory.h"
 
 namespace tricolor::runtime::os {
 namespace {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 
-// A directory that stands for "/", removed with its files at the end of the test.
-class Root {
+class Root : public tests::RootDirectory {
  public:
-  Root() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "cgroup_test.XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~Root() { std::filesystem::remove_all(path_); }
-
-  Root& file(const std::string& name, std::string_view text) {
-    const std::filesystem::path path = path_ / name;
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path) << text;
+  Root& membership(std::string_view text) {
+    file("proc/self/cgroup", text);
     return *this;
   }
-  Root& membership(std::string_view text) { return file("proc/self/cgroup", text); }
   Root& group_file(const std::string& name, std::string_view text) {
-    return file("sys/fs/cgroup/" + name, text);
+    file("sys/fs/cgroup/" + name, text);
+    return *this;
   }
-
-  CgroupLimits limits() const { return read_cgroup_limits(path_.string()); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
+  CgroupLimits limits() const { return read_cgroup_limits(path().string()); }
 };
 
 void check_no_limits(const CgroupLimits& limits) {
@@ -110,7 +94,8 @@ TEST_CASE("cgroup: version 2, a group outside the namespace falls back to the mo
     Root root;
     root.membership(membership);
     root.group_file("memory.max", "104857600\n").file("sys/other/memory.max", "1000\n");
-    root.file("sys/fs/memory.max", "1000\n").file("sys/memory.max", "1000\n");
+    root.file("sys/fs/memory.max", "1000\n");
+    root.file("sys/memory.max", "1000\n");
     CHECK(root.limits().memory_limit == 100 * kMiB);
   }
 }
