@@ -50,6 +50,13 @@ def chosen(text):
     return match.group(1) if match else text or "unknown"
 
 
+def reports_free_pages():
+    """Whether a virtio balloon gives free memory back to the host: touching it again takes long."""
+    reporting = 5  # a digit for each feature bit, the lowest first
+    return any(read(features)[reporting:reporting + 1] == "1" for features in
+               pathlib.Path("/sys/bus/virtio/drivers/virtio_balloon").glob("virtio*/features"))
+
+
 def cpu_name():
     match = re.search(r"^model name\s*: (.*)$", read("/proc/cpuinfo"), re.M)
     return match.group(1) if match else platform.machine()
@@ -103,6 +110,7 @@ def describe(root, build_dir, peers):
         "kernel": f"{platform.system()} {platform.release()}", "distribution": distribution(),
         "virtual": "hypervisor" in read("/proc/cpuinfo"),
         "huge_pages": chosen(read("/sys/kernel/mm/transparent_hugepage/enabled")),
+        "reports_free_pages": reports_free_pages(),
         "governor": read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "not visible"),
         "load_before": round(os.getloadavg()[0], 2),
         "build": build_of(build_dir), "commit": commit_of(root), "peers": peers,
@@ -115,6 +123,7 @@ def sentence(machine):
     caches_text = ", ".join(f"{level} {size}" for level, size in machine["caches"].items())
     return (f"{machine['processors']} {'virtual ' if machine['virtual'] else ''}processors of {machine['cpu']}"
             f"{f' ({caches_text})' if caches_text else ''}, {machine['memory_mb'] / 1024:.0f} GiB of memory, "
-            f"{machine['distribution']}, {machine['kernel']}, transparent huge pages: {machine['huge_pages']}; "
+            f"{machine['distribution']}, {machine['kernel']}, transparent huge pages: {machine['huge_pages']}"
+            f"{', free memory goes back to the host' if machine.get('reports_free_pages') else ''}; "
             f"{build['compiler']}, {build['buildtype']} build of {machine['commit']}; load before the first run "
             f"{machine['load_before']}")
