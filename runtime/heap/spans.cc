@@ -20,7 +20,9 @@ constinit Spans g_spans;
 bool Spans::init() noexcept {
   const size_t huge_pages_from =
       os::memory_is_lent() ? PageHeap::kLentHugePagesFrom : PageHeap::kHugePagesFrom;
-  return pages_.init(g_heap.base(), g_heap.reserved_bytes(), huge_pages_from);
+  if (!pages_.init(g_heap.base(), g_heap.reserved_bytes(), huge_pages_from)) return false;
+  pages_.allocate(1);  // [spans.base]; without memory for it the program comes to hear of it soon
+  return true;
 }
 
 Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size, uint32_t cells,

@@ -8,6 +8,8 @@
 // [spans.second-look] a span is published in the generation it was set up in; if that has moved on meanwhile, the
 //                sweep may have missed it, so it is swept by its creator. Both sides are read-modify-writes of the
 //                generation: either the creator sees the move, or the sweep sees the span.
+// [spans.base]   no object lies in the first page: the base of the range is in registers and frames all over the
+//                library, and on a stack it would keep alive what begins there.
 // Pages go back only while no cycle runs: another thread may be in the barrier of a store of an
 //                object that gc::destroy ends, and would mark what its pages have become.
 // Threads: any, in a runtime section; not in a signal handler.
