@@ -34,6 +34,8 @@ def parse_arguments():
                         help="begin nothing after so many minutes (4 with --quick, else none)")
     parser.add_argument("--resume", action="store_true",
                         help="go on with the last full run: keep what it measured of this very build")
+    parser.add_argument("--again", action="store_true",
+                        help="measure NAMEs anew and put them into the last full run, of whatever commit it is")
     parser.add_argument("--no-control", action="store_true", help="no control thread beside the runs")
     parser.add_argument("--results", action="store_true",
                         help="measure nothing: write bench/RESULTS.md and the page from the last full run")
@@ -45,6 +47,8 @@ def parse_arguments():
         parser.error("expected positive numbers")
     if options.resume and options.quick:
         parser.error("--resume goes on with a full run, --quick makes none")
+    if options.again and (options.quick or options.resume or not options.names):
+        parser.error("--again wants the names of what is measured anew, and neither --quick nor --resume")
     options.runs = options.runs or (2 if options.quick else 10)
     options.build_dir = options.build_dir.resolve()
     options.out = (options.out or options.build_dir / "lab").resolve()
@@ -162,17 +166,20 @@ def main():
             print(f"{case.id:<28} {case.title}{' ' + shlex.join(case.arguments) if case.arguments else ''}")
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
-    is_full = options.resume or not (options.names or options.quick)
+    is_full = options.resume or options.again or not (options.names or options.quick)
     stem = "results" if is_full else "quick" if options.quick and not options.names else "selected"
     described = machine.describe(ROOT, options.build_dir, peers.versions(options.build_dir))
-    earlier = None
-    if options.resume:
+    earlier, put_together = None, sittings.merged
+    if options.again:
+        earlier = sittings.kept_of_any_commit(options.out / "results.json", described, options.runs)
+        put_together = sittings.renewed
+    elif options.resume:
         earlier = sittings.kept(options.out / "results.json", described, options.runs)
         done = {f"{case['suite']}/{case['name']}" for case in earlier["cases"] if sittings.is_whole(case)}
         cases = [case for case in cases if case.id not in done]
 
     def save(found):
-        found = sittings.merged(found, earlier) if earlier else found
+        found = put_together(found, earlier) if earlier else found
         found["overhead"] = overhead.of_results(found)
         results.save(found, options.out / f"{stem}.json")
         return found

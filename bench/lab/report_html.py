@@ -2,7 +2,7 @@
 import base64
 import html
 
-from lab import compare, machine, overhead, peers, plots, tables
+from lab import compare, machine, overhead, peers, plots, sittings, tables
 from lab.measure import failure_text
 from lab.schedule import duration
 
@@ -150,6 +150,8 @@ def page(results):
     missing, skipped = tables.missing(results), tables.skipped(results)
     parts += [
         '<h2 id="about">About this run</h2>', f"<p>{e(machine.sentence(results['machine']))}.</p>",
+        *[f"<p>Measured at {e(commit)}: {e(', '.join(cases))}.</p>"
+          for commit, cases in sittings.older_commits(results).items()],
         f"<p>Peak memory: {e(results['peak_source'])}.</p><p>{e(compare.machine_sentence(results))}</p>",
         f"<ul>{versions}</ul>", table(missing, words=True, heading="h3") if missing.rows else "",
         table(skipped, words=True, heading="h3") if skipped.rows else "", "<h3>How it is measured</h3>", HOW,

@@ -1,5 +1,5 @@
 """bench/RESULTS.md: the last full run."""
-from lab import compare, machine, tables
+from lab import compare, machine, sittings, tables
 from lab.schedule import duration
 
 
@@ -22,7 +22,7 @@ def render(table):
     return "\n".join(lines + [""])
 
 
-def sittings(results):
+def in_sittings(results):
     return f", in {results['sittings']} sittings" if results.get("sittings", 1) > 1 else ""
 
 
@@ -30,9 +30,12 @@ def text(results):
     versions = "; ".join(f"{title}: {version}" for title, version in results["machine"]["peers"].items())
     parts = ["# Results", "",
              f"The run of {results['created']}, {results['mode']}, {results['runs']} runs of each, "
-             f"{duration(results['seconds'])} in all{sittings(results)}; written by `tools/dev bench`. How it is "
+             f"{duration(results['seconds'])} in all{in_sittings(results)}; written by `tools/dev bench`. How it is "
              "measured: bench/lab/README.md.", "",
-             f"**Machine.** {machine.sentence(results['machine'])}.", "", f"**Peers.** {versions}.", "",
+             f"**Machine.** {machine.sentence(results['machine'])}.", "",
+             *[line for commit, cases in sittings.older_commits(results).items()
+               for line in (f"**Measured at {commit}:** {', '.join(cases)}.", "")],
+             f"**Peers.** {versions}.", "",
              f"**Peak memory.** {results['peak_source']}.", "",
              f"**The machine's own part.** {compare.machine_sentence(results)}", ""]
     failures = compare.failures(results)

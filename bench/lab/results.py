@@ -3,9 +3,10 @@
 {"schema", "created", "mode", "runs", "machine", "peak_source", "missing", "problems", "seconds", "interrupted",
 "cases", "overhead"}, and "sittings" of a run that was resumed.
 A case: {"suite", "name", "title", "main", "arguments", "x_label", "points", "runs", "summary", "mismatch", "traced",
-"notes"} or {"skipped"}; "minimum_mb" on curves; "broken_off" when time was over before its last run. "runs" has every
-single run, "summary" each point's figures as median, low and high (the bootstrap's 95% interval), min, max and number
-of runs. Times are s, us or ns as their names say, sizes MB of 2^20 bytes.
+"notes"} or {"skipped"}; "commit" where it is not the run's; "minimum_mb" on curves; "broken_off" when time was over
+before its last run. "runs" has every single run, "summary" each point's figures as median, low and high (the
+bootstrap's 95% interval), min, max and number of runs. Times are s, us or ns as their names say, sizes MB of 2^20
+bytes.
 """
 import json
 import os

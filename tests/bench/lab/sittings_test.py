@@ -4,7 +4,7 @@ import tempfile
 import unittest
 
 import support
-from lab import results, sittings
+from lab import report_markdown, results, sittings
 
 SKIPPED = {"suite": "programs", "name": "late", "title": "late", "main": [], "skipped": "time was over", "notes": []}
 
@@ -57,6 +57,28 @@ class Keeping(unittest.TestCase):
             self.kept(support.results(), {"commit": "def"})
         with self.assertRaisesRegex(ValueError, "runs was 3, now it is 10"):
             self.kept(support.results(), runs=10)
+
+    def test_again_takes_a_run_of_any_commit_and_names_it(self):
+        results.save(support.results(support.made({"tricolor": [1.0]}, name="first"),
+                                     support.made({"tricolor": [2.0]}, name="second")), self.path)
+        now = support.results()["machine"] | {"commit": "def"}
+        earlier = sittings.kept_of_any_commit(self.path, now, 3)
+        new = support.made({"tricolor": [3.0]}, name="second")
+        late = support.made({"tricolor": [9.0]}, name="first") | {"broken_off": True}
+        found = sittings.renewed(support.results(new, late) | {"machine": now}, earlier)
+        self.assertEqual([case["name"] for case in found["cases"]], ["first", "second"])
+        self.assertEqual(found["cases"][1], new)
+        self.assertEqual(sittings.older_commits(found), {"abc": ["programs/first"]})
+        self.assertIn("**Measured at abc:** programs/first.", report_markdown.text(found))
+        # A third commit: the first keeps its name, the second gets the run's.
+        results.save(found, self.path)
+        third = sittings.kept_of_any_commit(self.path, now | {"commit": "ghi"}, 3)
+        self.assertEqual([case["commit"] for case in third["cases"]], ["abc", "def"])
+
+    def test_again_refuses_another_machine(self):
+        results.save(support.results(), self.path)
+        with self.assertRaisesRegex(ValueError, "--again: .*processors was"):
+            sittings.kept_of_any_commit(self.path, support.results()["machine"] | {"processors": 99}, 3)
 
     def test_nothing_to_go_on_with_is_refused(self):
         with self.assertRaisesRegex(ValueError, "no run to go on with"):

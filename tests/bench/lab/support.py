@@ -75,5 +75,6 @@ def results(*cases):
                "kernel": "Linux 6", "distribution": "Debian", "huge_pages": "madvise", "load_before": 0.1,
                "build": {"compiler": "g++ 12", "buildtype": "release"}, "commit": "abc", "peers": {"glibc": "2.36"}}
     return {"schema": 1, "created": "2026-01-01 00:00:00 UTC", "mode": "full", "runs": 3, "machine": machine,
-            "peak_source": "ru_maxrss", "problems": [], "seconds": 12.0, "cases": list(cases), "overhead": {},
+            "peak_source": "ru_maxrss", "problems": [], "seconds": 12.0, "interrupted": False, "cases": list(cases),
+            "overhead": {},
             "missing": [{"peer": "Java ZGC", "why": "no JDK is installed", "package": "openjdk-17-jdk-headless"}]}
