@@ -21,7 +21,8 @@ bool Spans::init() noexcept {
   const size_t huge_pages_from =
       os::memory_is_lent() ? PageHeap::kLentHugePagesFrom : PageHeap::kHugePagesFrom;
   if (!pages_.init(g_heap.base(), g_heap.reserved_bytes(), huge_pages_from)) return false;
-  pages_.allocate(1);  // [spans.base]; without memory for it the program comes to hear of it soon
+  // [spans.base] Without memory for it the program comes to hear of that soon.
+  [[maybe_unused]] const PageRun first = pages_.allocate(1);
   return true;
 }
 
