@@ -52,7 +52,7 @@ void Pacing::init() {
 // [pacing.limit]
 void Pacing::update_goal_locked() noexcept {
   runtime::PageHeap& pages = runtime::g_spans.pages();
-  const auto tables = static_cast<int64_t>(g_worklist.bytes() + runtime::g_heap.table_bytes() / 64);
+  const auto tables = static_cast<int64_t>(g_worklist.bytes() + runtime::g_heap.table_bytes());
   const int64_t held = static_cast<int64_t>(pages.bytes_in_use()) + tables;
   pacer_->update_goal(std::max<int64_t>(0, held - heap_live()));
   publish_locked();
@@ -188,8 +188,9 @@ void Pacing::end_cycle(const CycleEnd& end) noexcept {
   const std::lock_guard guard(lock_);
   heap_live_.store(end.heap_marked, std::memory_order_relaxed);
   heap_scan_.store(end.heap_scan_marked, std::memory_order_relaxed);
+  // With the overhead as it was: what is in use now is mostly garbage, until it is swept.
   pacer_->end_cycle(end);
-  update_goal_locked();
+  publish_locked();
 }
 
 void Pacing::update_goal() noexcept {

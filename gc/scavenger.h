@@ -1,8 +1,8 @@
 #pragma once
 
 // Pages returned to the system beside those that an allocation returns by itself ([pages.limit]).
-// Both functions write a scavtrace line where one is asked for and something was returned; in a
-// runtime section.
+// Both functions write a scavtrace line where one is asked for, with what allocations have returned
+// since the last one; the first only if there is something to tell. In a runtime section.
 
 namespace tricolor::gc {
 

@@ -15,7 +15,7 @@
 //                   before a clean one. The heap grows, upwards, only when no free run is long
 //                   enough.
 // [pages.limit]     an allocation that brings the resident bytes, in use and free, over a limit returns
-//                   free pages in exchange: up to twice what it took, so it is never long about it.
+//                   free pages in exchange: up to twice what it took, and 8 MiB.
 // [pages.failure]   a refused commit, of memory or of metadata, leaves everything as it was.
 //
 // Threads: any, all functions, after init() has returned. One lock, LockRank::page_heap, is held
@@ -176,6 +176,7 @@ class PageHeap {
   SideTable<PieceCount> pieces_;
   uint32_t releasing_dirty_ = 0;  // pages that release_unlocking() holds: still counted
   uint32_t releasing_clean_ = 0;  // in dirty_ and clean_, but in no run
+  size_t kept_free_ = 0;          // [pages.limit] the system takes none of so many free bytes
 
   // Relaxed: amounts that steer, and are reported.
   std::atomic<size_t> resident_limit_{SIZE_MAX};

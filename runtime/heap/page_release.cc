@@ -16,6 +16,8 @@ namespace {
 // A release holds at most this many pieces: what it holds cannot be allocated meanwhile.
 constexpr uint32_t kPiecesPerRelease = 16;
 constexpr int64_t kReleasePollNs = 20'000;
+// An allocation answers no handshake while it returns pages, 1 to 3 us for each piece.
+constexpr size_t kMostInExchange = size_t{8} << 20;
 
 }  // namespace
 
@@ -27,11 +29,14 @@ size_t PageHeap::scavenge(size_t max_bytes, bool whole_huge_pages_only) noexcept
 // [pages.limit] `taken`: clean pages that are in use now.
 void PageHeap::release_excess_unlocking(uint32_t taken) noexcept {
   const size_t limit = resident_limit_.load(std::memory_order_relaxed);
-  const size_t resident = bytes_in_use() + bytes_free();
-  if (taken == 0 || resident <= limit || bytes_free() == 0) return;
-  const size_t at_most = 2 * (size_t{taken} << kPageShift);
+  const size_t leaving = size_t{releasing_dirty_} << kPageShift;
+  const size_t resident = bytes_in_use() + bytes_free() - leaving;
+  const size_t free = bytes_free() - leaving;
+  if (taken == 0 || resident <= limit || free <= kept_free_) return;
+  const size_t at_most = std::min(2 * (size_t{taken} << kPageShift), kMostInExchange);
   const size_t released = scavenge_unlocking(std::min(resident - limit, at_most), false);
   eagerly_released_.fetch_add(released, std::memory_order_relaxed);
+  kept_free_ = released == 0 ? free : 0;
 }
 
 size_t PageHeap::scavenge_unlocking(size_t max_bytes, bool whole_huge_pages_only) noexcept {

@@ -30,8 +30,9 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
                    const Thread* owner_of_large) noexcept {
   const uint32_t end = run.first + run.count;
   if (end > used_end()) {
-    const std::lock_guard guard(tables_lock_);
+    std::unique_lock guard(tables_lock_);
     if (!g_heap.ensure_tables(end)) {
+      guard.unlock();
       pages_.free(run);
       return nullptr;
     }
