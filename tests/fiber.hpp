@@ -28,12 +28,12 @@ class Fiber {
     if (memory == MAP_FAILED) throw std::bad_alloc();
     stack_ = static_cast<char*>(memory);
     if (registered_) runtime::register_stack(stack_, stack_ + kStackSize);
-    getcontext(&inside_);
-    inside_.uc_stack.ss_sp = stack_;
-    inside_.uc_stack.ss_size = kStackSize;
-    inside_.uc_link = nullptr;
+    getcontext(&start_);
+    start_.uc_stack.ss_sp = stack_;
+    start_.uc_stack.ss_size = kStackSize;
+    start_.uc_link = nullptr;
     const auto self = reinterpret_cast<std::uintptr_t>(this);
-    makecontext(&inside_, reinterpret_cast<void (*)()>(&Fiber::entry), 2,
+    makecontext(&start_, reinterpret_cast<void (*)()>(&Fiber::entry), 2,
                 static_cast<unsigned>(self >> 32), static_cast<unsigned>(self));
 #if TRICOLOR_TSAN
     tsan_inside_ = __tsan_create_fiber(0);
@@ -55,7 +55,9 @@ class Fiber {
     tsan_outside_ = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(tsan_inside_, 0);
 #endif
-    swapcontext(&outside_, &inside_);
+    ucontext_t here;
+    outside_ = &here;
+    swapcontext(&here, inside_);
     return !done_;
   }
 
@@ -64,7 +66,9 @@ class Fiber {
 #if TRICOLOR_TSAN
     __tsan_switch_to_fiber(tsan_outside_, 0);
 #endif
-    swapcontext(&inside_, &outside_);
+    ucontext_t here;
+    inside_ = &here;
+    swapcontext(&here, outside_);
   }
 
   char* stack() const noexcept { return stack_; }
@@ -81,8 +85,11 @@ class Fiber {
   bool registered_;
   bool done_ = false;
   char* stack_ = nullptr;
-  ucontext_t inside_{};
-  ucontext_t outside_{};
+  // A context holds the registers of a side that waits, and they may hold references: it lies on
+  // that side's stack, where the collector sees them.
+  ucontext_t start_{};
+  ucontext_t* inside_ = &start_;
+  ucontext_t* outside_ = nullptr;
 #if TRICOLOR_TSAN
   void* tsan_inside_ = nullptr;
   void* tsan_outside_ = nullptr;

@@ -96,8 +96,9 @@ class BlockingScope {
 };
 
 // A fiber's stack [lo, hi): all of it is scanned as roots by every cycle, whether the fiber runs or
-// not, until it is unregistered (with the same lo). std::invalid_argument for an empty or unaligned
-// range. Any thread.
+// not, until it is unregistered (with the same lo). The registers of a side that waits must be
+// saved on its stack: a ucontext_t elsewhere hides the references in them. std::invalid_argument
+// for an empty or unaligned range. Any thread.
 TRICOLOR_API void register_stack(const void* lo, const void* hi);
 TRICOLOR_API void unregister_stack(const void* lo) noexcept;
 
