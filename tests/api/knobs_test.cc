@@ -20,6 +20,18 @@ class MemoryLimit {
   std::int64_t previous_;
 };
 
+std::int64_t resident_bytes() {
+  const auto stats = mem_stats();
+  return static_cast<std::int64_t>(stats.sys - stats.heap_released);
+}
+
+// A limit so far above what is needed now.
+std::int64_t limit_above_live(std::int64_t bytes) {
+  collect_all();
+  debug::free_os_memory();
+  return resident_bytes() + bytes;
+}
+
 // Allocates `bytes` of garbage in small objects.
 void allocate_garbage(std::size_t bytes) {
   for (std::size_t done = 0; done < bytes; done += 256) gc::keep_alive(gc::make<Blob<256>>(done));
@@ -83,28 +95,22 @@ TEST_CASE("set_memory_limit: a negative argument only reads") {
 
 TEST_CASE("set_memory_limit: with the collector off, cycles keep the heap under it") {
   const GcPercent off(-1);
-  collect_all();
-  debug::free_os_memory();
-  const auto base = mem_stats();
-  const std::int64_t limit = static_cast<std::int64_t>(base.sys - base.heap_released) + (96 << 20);
+  const std::int64_t limit = limit_above_live(96 << 20);
+  const auto cycles_before = mem_stats().num_gc;
   const MemoryLimit guard(limit);
   for (int i = 0; i < 16; ++i) {
     allocate_garbage(32u << 20);
     const auto now = mem_stats();
     CHECK(now.heap_alloc < static_cast<std::uint64_t>(limit));
   }
-  CHECK(mem_stats().num_gc > base.num_gc);
+  CHECK(mem_stats().num_gc > cycles_before);
 }
 
 // [pacing.limit]
 TEST_CASE("set_memory_limit: at the limit a cycle still frees most of the room it leaves") {
   if (debug_setting("gcstress=")) return;
   const GcPercent off(-1);
-  collect_all();
-  debug::free_os_memory();
-  const auto base = mem_stats();
-  const std::int64_t limit = static_cast<std::int64_t>(base.sys - base.heap_released) + (64 << 20);
-  const MemoryLimit guard(limit);
+  const MemoryLimit guard(limit_above_live(64 << 20));
   allocate_garbage(128u << 20);  // the limit is reached
   const auto before = mem_stats().num_gc;
   allocate_garbage(640u << 20);
@@ -115,14 +121,7 @@ TEST_CASE("set_memory_limit: at the limit a cycle still frees most of the room i
 // [pages.limit]
 TEST_CASE("set_memory_limit: the heap grows over free pages that are of no use") {
   const GcPercent off(-1);
-  collect_all();
-  debug::free_os_memory();
-  const auto base = mem_stats();
-  const auto resident = [] {
-    const auto now = mem_stats();
-    return static_cast<std::int64_t>(now.sys - now.heap_released);
-  };
-  const std::int64_t limit = static_cast<std::int64_t>(base.sys - base.heap_released) + (128 << 20);
+  const std::int64_t limit = limit_above_live(128 << 20);
   const MemoryLimit guard(limit);
   // Free runs of 64 KiB all over, where no large array fits.
   gc::root<gc::ptr<char>> kept = gc::make_array<gc::ptr<char>>(800);
@@ -134,7 +133,7 @@ TEST_CASE("set_memory_limit: the heap grows over free pages that are of no use")
   gc::root<gc::ptr<char>> large = gc::make_array<gc::ptr<char>>(60);
   for (std::size_t i = 0; i < 60; ++i) {
     large[i] = gc::make_array<char>(1 << 20);
-    CHECK(resident() <= limit + (8 << 20));
+    CHECK(resident_bytes() <= limit + (8 << 20));
   }
 }
 
