@@ -49,6 +49,7 @@ void before_fork() {
   runtime::g_handshake.run(nothing);
   acquire(g_threads.lock());
   acquire(g_roots.lock());
+  acquire(g_worklist.lock());  // workers are not attached: the runtime's being closed stops none
   runtime::g_spans.pages().hold_for_fork();  // an ordinary lock(): by rank
   acquire(g_pacing.lock());
   acquire(g_collector.history_lock());
@@ -60,6 +61,7 @@ void release_locks() noexcept {
   g_collector.history_lock().unlock();
   g_pacing.lock().unlock();
   runtime::g_spans.pages().resume_after_fork();
+  g_worklist.lock().unlock();
   g_roots.lock().unlock();
   g_threads.lock().unlock();
 }
