@@ -52,13 +52,15 @@ void* map_private(size_t bytes, int protection, int flags) noexcept {
   return address == MAP_FAILED ? nullptr : address;
 }
 
+// EAGAIN may pass; where the process has as many mappings as it may have, it does not.
 bool advise(void* address, size_t bytes, int advice) noexcept {
+  constexpr int kAttempts = 16;
   KeepErrno keep;
-  int result;
-  do {
-    result = ::madvise(address, bytes, advice);
-  } while (result != 0 && errno == EAGAIN);
-  return result == 0;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (::madvise(address, bytes, advice) == 0) return true;
+    if (errno != EAGAIN) break;
+  }
+  return false;
 }
 
 // Set before main(), or when a program loads the library later.
