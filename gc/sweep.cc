@@ -70,11 +70,12 @@ Span* Sweeper::next_unswept(unsigned cache_index) noexcept {
 
 size_t Sweeper::sweep_all() noexcept {
   size_t pages = 0;
+  // Nobody else sweeps large ones, and each gives back pages that others wait to reuse.
+  for (Span* const span : large_) pages += g_central.sweep(*span);
+  large_.clear();
   for (unsigned i = 0; i < detail::kCacheEntries; ++i) {
     while (Span* const span = next_unswept(i)) pages += g_central.sweep(*span);
   }
-  for (Span* const span : large_) pages += g_central.sweep(*span);
-  large_.clear();
   return pages;
 }
 
