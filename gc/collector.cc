@@ -106,6 +106,7 @@ bool Collector::wait_for_work() noexcept {
   for (;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
     const bool triggered = triggered_.exchange(false, std::memory_order_acq_rel);
+    return_excess_pages();
     {
       const std::lock_guard guard(lock_);
       if (held_ == 0) {

@@ -1,9 +1,9 @@
 #include "gc/limits.h"
 
 #include <atomic>
+#include <cstdint>
 
 #include "runtime/heap/collector_hooks.h"
-#include "runtime/heap/spans.h"
 
 namespace tricolor::gc {
 
@@ -19,9 +19,9 @@ size_t set_max_heap(size_t bytes) noexcept {
 
 namespace tricolor::runtime {
 
-bool may_grow(size_t bytes) noexcept {
+size_t max_heap_bytes() noexcept {
   const size_t most = gc::g_max_heap.load(std::memory_order_relaxed);
-  return most == 0 || g_spans.pages().bytes_in_use() + bytes <= most;
+  return most == 0 ? SIZE_MAX : most;
 }
 
 }  // namespace tricolor::runtime

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kSurplusStep = int64_t{16} << 20;
 constexpr int64_t kAlwaysKept = int64_t{4} << 20;
+constexpr int64_t kExcessPeriodNs = 100'000'000;
 
 void print_trace(int64_t background_bytes, int64_t forced_bytes, bool forced) noexcept {
   if (!options().scavtrace) return;
@@ -30,6 +31,19 @@ void print_trace(int64_t background_bytes, int64_t forced_bytes, bool forced) no
 }
 
 }  // namespace
+
+void return_excess_pages() noexcept {
+  static int64_t returned_ns = 0;
+  runtime::PageHeap& pages = runtime::g_spans.pages();
+  if (pages.excess_bytes() == 0) return;
+  const int64_t now = runtime::os::now_ns();
+  if (now - returned_ns < kExcessPeriodNs) return;
+  returned_ns = now;
+  const size_t most = std::min(pages.excess_bytes(), static_cast<size_t>(kSurplusStep));
+  if (const size_t released = pages.scavenge(most, false)) {
+    print_trace(static_cast<int64_t>(released), 0, false);
+  }
+}
 
 void return_surplus_pages() noexcept {
   runtime::PageHeap& pages = runtime::g_spans.pages();

@@ -211,6 +211,16 @@ void* allocate_slow(unsigned cache_index) {
   }
 }
 
+// [pages.limit] A slice at a time: the thread answers handshakes in between.
+static void return_excess_pages(Thread& thread, std::size_t allocated) noexcept {
+  for (std::size_t left = 2 * allocated; left > 0;) {
+    const RuntimeScope scope(thread);
+    const std::size_t released = runtime::g_spans.pages().release_excess(left);
+    if (released == 0) return;
+    left -= std::min(left, released);
+  }
+}
+
 void* allocate_large(std::size_t size, Kind kind) {
   Thread& thread = Thread::attached();
   for (unsigned attempt = 0;; ++attempt) {
@@ -224,6 +234,7 @@ void* allocate_large(std::size_t size, Kind kind) {
       }
     }
     if (object != nullptr) {
+      return_excess_pages(thread, size);
       // Outside the runtime section: clearing takes long, and the thread answers handshakes
       // meanwhile.
       if (!zeroed) std::memset(object, 0, size);

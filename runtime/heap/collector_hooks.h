@@ -50,7 +50,7 @@ bool collect_for_memory(Thread& thread, unsigned attempt) noexcept;
 // inlined path alone.
 bool zero_early() noexcept;
 
-// Whether the heap may grow by `bytes` (debug::set_max_heap).
-bool may_grow(size_t bytes) noexcept;
+// How much of the heap may be in use (debug::set_max_heap); SIZE_MAX: all of it.
+size_t max_heap_bytes() noexcept;
 
 }  // namespace tricolor::runtime

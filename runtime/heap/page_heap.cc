@@ -54,14 +54,17 @@ void PageHeap::shutdown() noexcept {
   pieces_.unmap();
 }
 
-PageRun PageHeap::allocate(uint32_t pages) noexcept {
+PageRun PageHeap::allocate(uint32_t pages, size_t most_in_use) noexcept {
   TC_DCHECK(pages > 0, "a run of no pages");
   const std::lock_guard guard(lock_);
   for (;;) {
+    const size_t bytes = size_t{pages} << kPageShift;
+    if (bytes > most_in_use || bytes_in_use() > most_in_use - bytes) return PageRun{};
     const uint32_t dirty = dirty_.load(std::memory_order_relaxed);
     const PageRun run = allocate_locked(pages);
     if (run) {
-      release_excess_unlocking(pages - (dirty - dirty_.load(std::memory_order_relaxed)));
+      const uint32_t clean = pages - (dirty - dirty_.load(std::memory_order_relaxed));
+      release_excess_unlocking(2 * (size_t{clean} << kPageShift));
       return run;
     }
     if (releasing_dirty_ + releasing_clean_ == 0) return run;

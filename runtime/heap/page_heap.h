@@ -15,7 +15,8 @@
 //                   before a clean one. The heap grows, upwards, only when no free run is long
 //                   enough.
 // [pages.limit]     an allocation that brings the resident bytes, in use and free, over a limit returns
-//                   free pages in exchange: up to twice what it took, and 8 MiB.
+//                   free pages in exchange: up to twice what it took of clean ones, in slices of up to 8 MiB.
+//                   allocate() returns the first slice, release_excess() one more.
 // [pages.failure]   a refused commit, of memory or of metadata, leaves everything as it was.
 //
 // Threads: any, all functions, after init() has returned. One lock, LockRank::page_heap, is held
@@ -65,8 +66,9 @@ class PageHeap {
   // Gives the metadata back (not the range). For tests; no other call may be running or follow.
   void shutdown() noexcept;
 
-  // `pages` consecutive pages, pages > 0; count == 0 when there is no memory.
-  [[nodiscard]] PageRun allocate(uint32_t pages) noexcept;
+  // `pages` consecutive pages, pages > 0; count == 0 when there is no memory, or more than
+  // `most_in_use` bytes would be in use.
+  [[nodiscard]] PageRun allocate(uint32_t pages, size_t most_in_use = SIZE_MAX) noexcept;
 
   // Takes back pages that are in use: what allocate() gave, or any part of it. run.zeroed says that
   // the caller never touched them since they came zeroed.
@@ -81,6 +83,11 @@ class PageHeap {
   void set_resident_limit(size_t bytes) noexcept {
     resident_limit_.store(bytes, std::memory_order_relaxed);
   }
+  // How many bytes more are resident than that, in use and free.
+  size_t excess_bytes() const noexcept;
+  // Returns free pages while there are more, `at_most` bytes and no more than a slice. Gives the
+  // bytes.
+  size_t release_excess(size_t at_most) noexcept;
   // Bytes returned because of it since the last call.
   size_t take_eagerly_released() noexcept {
     return eagerly_released_.exchange(0, std::memory_order_relaxed);
@@ -157,7 +164,7 @@ class PageHeap {
   // In page_release.cc. Bytes returned to the system; the lock is held on entry and on return, but
   // not in between.
   size_t scavenge_unlocking(size_t max_bytes, bool whole_huge_pages_only) noexcept;
-  void release_excess_unlocking(uint32_t taken) noexcept;
+  size_t release_excess_unlocking(size_t at_most) noexcept;
   size_t release_unlocking(uint32_t first, uint32_t count) noexcept;
   size_t scavenge_whole_unlocking(size_t max_bytes) noexcept;
   size_t scavenge_parts_unlocking(size_t max_bytes) noexcept;

@@ -17,7 +17,7 @@ namespace {
 constexpr uint32_t kPiecesPerRelease = 16;
 constexpr int64_t kReleasePollNs = 20'000;
 // An allocation answers no handshake while it returns pages, 1 to 3 us for each piece.
-constexpr size_t kMostInExchange = size_t{8} << 20;
+constexpr size_t kExcessSlice = size_t{8} << 20;
 
 }  // namespace
 
@@ -26,17 +26,30 @@ size_t PageHeap::scavenge(size_t max_bytes, bool whole_huge_pages_only) noexcept
   return scavenge_unlocking(max_bytes, whole_huge_pages_only);
 }
 
-// [pages.limit] `taken`: clean pages that are in use now.
-void PageHeap::release_excess_unlocking(uint32_t taken) noexcept {
+size_t PageHeap::excess_bytes() const noexcept {
+  const size_t resident = bytes_in_use() + bytes_free();
+  const size_t limit = resident_limit_.load(std::memory_order_relaxed);
+  return resident > limit ? resident - limit : 0;
+}
+
+size_t PageHeap::release_excess(size_t at_most) noexcept {
+  if (excess_bytes() == 0) return 0;
+  const std::lock_guard guard(lock_);
+  return release_excess_unlocking(at_most);
+}
+
+// [pages.limit]
+size_t PageHeap::release_excess_unlocking(size_t at_most) noexcept {
   const size_t limit = resident_limit_.load(std::memory_order_relaxed);
   const size_t leaving = size_t{releasing_dirty_} << kPageShift;
   const size_t resident = bytes_in_use() + bytes_free() - leaving;
   const size_t free = bytes_free() - leaving;
-  if (taken == 0 || resident <= limit || free <= kept_free_) return;
-  const size_t at_most = std::min(2 * (size_t{taken} << kPageShift), kMostInExchange);
-  const size_t released = scavenge_unlocking(std::min(resident - limit, at_most), false);
+  if (at_most == 0 || resident <= limit || free <= kept_free_) return 0;
+  const size_t released =
+      scavenge_unlocking(std::min({resident - limit, at_most, kExcessSlice}), false);
   eagerly_released_.fetch_add(released, std::memory_order_relaxed);
   kept_free_ = released == 0 ? free : 0;
+  return released;
 }
 
 size_t PageHeap::scavenge_unlocking(size_t max_bytes, bool whole_huge_pages_only) noexcept {

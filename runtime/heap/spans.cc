@@ -93,17 +93,15 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
 
 Span* Spans::create_small(Kind kind, unsigned size_class) noexcept {
   const gc::detail::SizeClass& table = kSizeClasses[size_class];
-  if (!may_grow(size_t{table.pages} << kPageShift)) return nullptr;
-  const PageRun run = pages_.allocate(table.pages);
+  const PageRun run = pages_.allocate(table.pages, max_heap_bytes());
   if (!run) return nullptr;
   return setup(run, kind, size_class, table.size, table.cells, nullptr);
 }
 
 Span* Spans::create_large(const Thread& thread, Kind kind, size_t size, bool& zeroed) noexcept {
   const size_t pages = (size + kPageSize - 1) >> kPageShift;
-  if (pages > g_heap.reserved_bytes() >> kPageShift || !may_grow(pages << kPageShift))
-    return nullptr;
-  const PageRun run = pages_.allocate(static_cast<uint32_t>(pages));
+  if (pages > g_heap.reserved_bytes() >> kPageShift) return nullptr;
+  const PageRun run = pages_.allocate(static_cast<uint32_t>(pages), max_heap_bytes());
   if (!run) return nullptr;
   zeroed = run.zeroed;
   // The hidden words must read as "nothing to destroy" before anybody can look.

@@ -242,6 +242,19 @@ TEST_CASE("exhaustion is an empty run, and ends when pages come back") {
   CHECK(heap.take(kRange / kPageSize).first == 0);
 }
 
+TEST_CASE("what would be more than may be in use is refused, free pages or not") {
+  OwnHeap heap(64 * kMiB);
+  const PageRun run = heap.take(8);
+  CHECK_FALSE(heap.pages.allocate(1, 8 * kPageSize));
+  CHECK_FALSE(heap.pages.allocate(9, 8 * kPageSize));
+  CHECK(heap.pages.allocate(4, 12 * kPageSize));
+  heap.pages.free(run);
+  CHECK_FALSE(heap.pages.allocate(9, 12 * kPageSize));
+  CHECK(heap.pages.allocate(8, 12 * kPageSize));
+  CHECK(heap.pages.bytes_in_use() == 12 * kPageSize);
+  heap.pages.check_invariants();
+}
+
 TEST_CASE("a length no range can hold is refused") {
   OwnHeap heap(64 * kMiB);
   heap.take(8);

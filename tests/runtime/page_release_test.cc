@@ -102,6 +102,31 @@ TEST_CASE("[pages.limit] growth over the limit returns free pages in exchange") 
   heap.pages.check_invariants();
 }
 
+TEST_CASE("[pages.limit] what is resident over the limit goes a slice at a time") {
+  OwnHeap heap(64 * kMiB);
+  const PageRun kept = heap.take_touched(4 * kMiB / kPageSize);
+  PageRun run = heap.take_touched(20 * kMiB / kPageSize);
+  const PageRun above = heap.take_touched(kMiB / kPageSize);
+  heap.pages.free(run);
+  CHECK(heap.pages.excess_bytes() == 0);
+  CHECK(heap.pages.release_excess(SIZE_MAX) == 0);
+
+  heap.pages.set_resident_limit(8 * kMiB);
+  CHECK(heap.pages.excess_bytes() == 17 * kMiB);
+  const PageRun dirty = heap.take(8 * kMiB / kPageSize);  // nothing clean: nothing in exchange
+  CHECK(heap.pages.excess_bytes() == 17 * kMiB);
+  CHECK(heap.pages.release_excess(64 * kPageSize) >= 64 * kPageSize);
+  size_t slices = 0;
+  for (size_t released; (released = heap.pages.release_excess(SIZE_MAX)) > 0; ++slices) {
+    CHECK(released <= 10 * kMiB);
+  }
+  CHECK(slices == 2);
+  CHECK(heap.pages.bytes_free() == 0);
+  CHECK(heap.pages.excess_bytes() == 5 * kMiB);  // in use
+  for (const PageRun& each : {kept, above, dirty}) heap.pages.free(each);
+  heap.pages.check_invariants();
+}
+
 TEST_CASE("memory on its way to the system is not missing") {
   constexpr size_t kRange = 64 * kMiB;
   constexpr uint32_t kAll = kRange / kPageSize;
