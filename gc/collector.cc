@@ -112,7 +112,7 @@ bool Collector::wait_for_work() noexcept {
       if (held_ == 0) {
         const bool forced =
             wanted_ > begun_ || requested_.exchange(false, std::memory_order_acq_rel);
-        if (forced || (triggered && (g_pacing.due() || options().gcstress != 0)) ||
+        if (forced || (triggered && (g_pacing.due_now() || options().gcstress != 0)) ||
             g_pacing.periodic_due()) {
           ++begun_;
           return forced;

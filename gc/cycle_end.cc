@@ -25,7 +25,6 @@ void Collector::finish_cycle(bool forced) {
   const Pacing::AssistTotals assists = g_pacing.take_assists();
   const int64_t marked =
       totals.counts.marked_bytes + threads_marked_.load(std::memory_order_relaxed);
-  const int64_t wall = time_.end - time_.start;
 
   // A quarter of the processors is the collector's by right; what workers found idle beyond it
   // counts apart.
@@ -46,8 +45,7 @@ void Collector::finish_cycle(bool forced) {
   end.background_ns = background;
   end.idle_ns = totals.cpu_ns - background;
   g_pacing.end_cycle(end);
-  g_pacing.account_cpu(background + assists.ns,
-                       static_cast<int64_t>(static_cast<double>(wall) * g_pacing.processors()));
+  g_pacing.account_cycle(background + assists.ns, time_.end);
 
   // [alloc.black] ends for each thread as it sees the new generation; a thread attached from here on is white.
   runtime::lock_threads(Thread::current());
@@ -105,7 +103,7 @@ void Collector::finish_cycle(bool forced) {
   print_traces(trace);
 
   pages_swept_ = static_cast<int64_t>(g_sweeper.sweep_all());
-  g_pacing.update_goal();
+  g_pacing.end_sweep();
   finalizer_thread().start_if_needed();
   {
     const std::lock_guard guard(lock_);

@@ -76,8 +76,9 @@ void Pacer::set_memory_limit(int64_t memory_limit) {
   commit();
 }
 
-void Pacer::update_goal(int64_t overhead) {
+void Pacer::update_goal(int64_t overhead, int64_t filled) {
   overhead_ = not_negative(overhead);
+  filled_ = not_negative(filled);
   commit();
 }
 
@@ -114,10 +115,11 @@ void Pacer::commit() {
     trigger_ = kNever;
     return;
   }
-  const int64_t distance = not_negative(goal_ - heap_marked_);
-  const int64_t lowest = add(heap_marked_, percent_of(distance, kMinTriggerPercent));
-  const int64_t highest =
-      std::max(add(heap_marked_, percent_of(distance, kMaxTriggerPercent)), goal_ - kHeapMinimum);
+  const int64_t base = limited_by_memory_ ? add(heap_marked_, filled_) : heap_marked_;
+  const int64_t distance = not_negative(goal_ - base);
+  const int64_t lowest = std::min(add(base, percent_of(distance, kMinTriggerPercent)), goal_);
+  const int64_t highest = std::max(
+      std::min(add(base, percent_of(distance, kMaxTriggerPercent)), goal_), goal_ - kHeapMinimum);
   // [pacer.order]
   trigger_ = std::clamp(goal_ - std::min(runway(), goal_), lowest, highest);
 }
@@ -227,6 +229,7 @@ void Pacer::end_cycle(const CycleEnd& end) {
   root_bytes_ = root_work;
   ended_ns_ = end.now_ns;
   in_cycle_ = false;
+  filled_ = 0;
   commit();
 }
 

@@ -91,8 +91,10 @@ class Pacer {
   // Recomputes goal and trigger. overhead: memory the limit covers beside the live heap, that is
   // memory held outside the heap and what the heap's spans hold beyond live objects. Before the
   // sweep that is mostly garbage, so where a limit is set this is called again after it, and
-  // whenever the figure may have moved.
-  void update_goal(int64_t overhead);
+  // whenever the figure may have moved. filled: how far it has fallen since the sweep, because new
+  // objects lie in what it counted; the way from the marked heap to the goal is that much longer,
+  // but no part of it is left for the cycle's run.
+  void update_goal(int64_t overhead, int64_t filled = 0);
 
   // kNever where nothing but a call starts a cycle.
   int64_t goal() const { return goal_; }
@@ -133,6 +135,7 @@ class Pacer {
   int64_t gc_percent_;
   int64_t memory_limit_;
   int64_t overhead_ = 0;
+  int64_t filled_ = 0;
 
   // Of the last finished cycle.
   int64_t heap_marked_ = 0;

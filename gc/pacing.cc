@@ -26,6 +26,10 @@ namespace {
 
 constexpr int64_t kAssistStepWork = 32 << 10;  // between looks at the clock
 
+int64_t table_bytes() noexcept {
+  return static_cast<int64_t>(g_worklist.bytes() + runtime::g_heap.table_bytes());
+}
+
 void raise_to(std::atomic<int64_t>& maximum, int64_t value) noexcept {
   int64_t seen = maximum.load(std::memory_order_relaxed);
   while (value > seen && !maximum.compare_exchange_weak(seen, value, std::memory_order_relaxed)) {
@@ -45,25 +49,43 @@ void Pacing::init() {
   }
   pacer_ = new Pacer(options().gc_percent, limit, runtime::os::now_ns());
   limiter_ = new CpuLimiter(processors_);
+  accounted_until_ns_ = runtime::os::now_ns();
   const std::lock_guard guard(lock_);
   update_goal_locked();
 }
 
+// [pacing.limit] Everything is swept: what is in use and not live are cells for new objects.
+void Pacing::set_allowance_locked() noexcept {
+  allowance_ = 0;
+  const int64_t limit = pacer_->memory_limit();
+  if (limit == runtime::kNoMemoryLimit) return;
+  const auto in_use = static_cast<int64_t>(runtime::g_spans.pages().bytes_in_use());
+  const int64_t room = limit - Pacer::kLimitHeadroom - table_bytes() - in_use;
+  const int64_t least_room = std::min((in_use - heap_live()) / 2, heap_live() / 16);
+  allowance_ = std::max<int64_t>(0, least_room - room);
+  overhead_when_swept_ = overhead();
+}
+
+int64_t Pacing::overhead() const noexcept {
+  const auto in_use = static_cast<int64_t>(runtime::g_spans.pages().bytes_in_use());
+  return std::max<int64_t>(0, in_use + table_bytes() - heap_live() - allowance_);
+}
+
 // [pacing.limit]
 void Pacing::update_goal_locked() noexcept {
-  runtime::PageHeap& pages = runtime::g_spans.pages();
-  const auto tables = static_cast<int64_t>(g_worklist.bytes() + runtime::g_heap.table_bytes());
-  const int64_t held = static_cast<int64_t>(pages.bytes_in_use()) + tables;
-  pacer_->update_goal(std::max<int64_t>(0, held - heap_live()));
+  const int64_t overhead = this->overhead();
+  pacer_->update_goal(overhead, overhead_when_swept_ - overhead);
   publish_locked();
 
   const int64_t limit = pacer_->memory_limit();
   const bool limited = limit != runtime::kNoMemoryLimit;
-  const int64_t resident_limit = limited ? std::max<int64_t>(0, limit - tables) : INT64_MAX;
-  pages.set_resident_limit(static_cast<size_t>(resident_limit));
+  const int64_t resident_limit = limited ? std::max<int64_t>(0, limit - table_bytes()) : INT64_MAX;
+  runtime::g_spans.pages().set_resident_limit(static_cast<size_t>(resident_limit));
   const int64_t goal = std::min(pacer_->goal(), 2 * heap_live());
-  resident_goal_.store(pacer_->limited_by_memory() ? resident_limit / 20 * 19 : goal + goal / 10,
+  const bool limits = pacer_->limited_by_memory();
+  resident_goal_.store(limits ? resident_limit / 20 * 19 : goal + goal / 10,
                        std::memory_order_relaxed);
+  limited_.store(limits, std::memory_order_relaxed);
 }
 
 void Pacing::publish_locked() noexcept {
@@ -171,6 +193,8 @@ CyclePlan Pacing::start_cycle(int64_t stack_bytes, int64_t root_bytes, bool forc
   start.root_bytes = root_bytes;
   start.forced = forced;
   const std::lock_guard guard(lock_);
+  cycle_began_ns_ = start.now_ns;
+  account_cpu_locked(0, start.now_ns);
   const CyclePlan plan = pacer_->start_cycle(start);
   work_per_byte_.store(plan.assist.work_per_byte, std::memory_order_relaxed);
   publish_locked();
@@ -179,6 +203,12 @@ CyclePlan Pacing::start_cycle(int64_t stack_bytes, int64_t root_bytes, bool forc
 
 void Pacing::revise() noexcept {
   const std::lock_guard guard(lock_);
+  if (const int64_t now = runtime::os::now_ns(); now - accounted_until_ns_ >= kAccountNs) {
+    // The workers say what they took when they are done.
+    const auto by_right = static_cast<int64_t>(static_cast<double>(now - cycle_began_ns_) *
+                                               processors_ * Pacer::kBackgroundUtilization);
+    account_cpu_locked(by_right + assist_ns(), now);
+  }
   const AssistRatio ratio = pacer_->revise(heap_live(), heap_scan_.load(std::memory_order_relaxed),
                                            g_workers.totals().counts.scan_work);
   work_per_byte_.store(ratio.work_per_byte, std::memory_order_relaxed);
@@ -193,9 +223,21 @@ void Pacing::end_cycle(const CycleEnd& end) noexcept {
   publish_locked();
 }
 
+void Pacing::end_sweep() noexcept {
+  const std::lock_guard guard(lock_);
+  set_allowance_locked();
+  update_goal_locked();
+}
+
 void Pacing::update_goal() noexcept {
   const std::lock_guard guard(lock_);
   update_goal_locked();
+}
+
+// [pacing.limit]
+bool Pacing::due_now() noexcept {
+  if (limited_.load(std::memory_order_relaxed)) update_goal();
+  return due();
 }
 
 bool Pacing::periodic_due() noexcept {
@@ -224,13 +266,23 @@ int64_t Pacing::set_memory_limit(int64_t bytes) noexcept {
   const int64_t previous = pacer_->memory_limit();
   if (bytes < 0) return previous;
   pacer_->set_memory_limit(bytes);
+  set_allowance_locked();
   update_goal_locked();
   return previous;
 }
 
-void Pacing::account_cpu(int64_t collector_ns, int64_t total_ns) noexcept {
+void Pacing::account_cycle(int64_t collector_ns, int64_t now_ns) noexcept {
   const std::lock_guard guard(lock_);
-  limiter_->add(collector_ns, total_ns);
+  account_cpu_locked(collector_ns, now_ns);
+  accounted_cpu_ns_ = 0;
+}
+
+// `collector_ns`: what the present cycle has taken so far.
+void Pacing::account_cpu_locked(int64_t collector_ns, int64_t now_ns) noexcept {
+  const auto total = static_cast<double>(now_ns - accounted_until_ns_) * processors_;
+  limiter_->add(collector_ns - accounted_cpu_ns_, static_cast<int64_t>(total));
+  accounted_until_ns_ = now_ns;
+  accounted_cpu_ns_ = std::max(accounted_cpu_ns_, collector_ns);
   limiting_.store(limiter_->limiting(), std::memory_order_relaxed);
 }
 

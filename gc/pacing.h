@@ -10,7 +10,9 @@
 // [pacing.limit]   free pages do not count as overhead under a memory limit, though they are resident: the heap
 //                  grows into them before it asks the system for more, and where it cannot, the page heap returns
 //                  them ([pages.limit]). Counted, they would leave no room between the live heap and its goal once
-//                  the limit is reached, and cycles would run back to back.
+//                  the limit is reached, and cycles would run back to back. Free cells do count, but the goal is
+//                  computed anew when it is reached: new objects may have filled them. Where they would leave too
+//                  little room, a sixteenth of the live heap, or half of themselves, is allowed beyond the limit.
 // One assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
 // Threads: charge() and assist(): any, in a runtime section; the rest: the collector, or under lock().
 
@@ -30,6 +32,7 @@ class Pacing {
   static constexpr int64_t kAssistSliceNs = 100'000;
   static constexpr int64_t kOutrunNs = 1'000'000;
   static constexpr int64_t kStallDebt = 128 << 10;  // scan work
+  static constexpr int64_t kAccountNs = CpuLimiter::kRimPerProcessorNs / 2;
 
   void init();
 
@@ -45,7 +48,11 @@ class Pacing {
   CyclePlan start_cycle(int64_t stack_bytes, int64_t root_bytes, bool forced) noexcept;
   void revise() noexcept;
   void end_cycle(const CycleEnd& end) noexcept;
+  // All garbage is swept.
+  void end_sweep() noexcept;
   void update_goal() noexcept;
+  // Whether a cycle is due by the goal as it is now. Between cycles.
+  bool due_now() noexcept;
   // How much the page heap may keep resident, in use and free, while nothing happens, as of the
   // last update_goal().
   int64_t resident_goal() const noexcept { return resident_goal_.load(std::memory_order_relaxed); }
@@ -62,8 +69,9 @@ class Pacing {
   int set_gc_percent(int percent) noexcept;
   int64_t set_memory_limit(int64_t bytes) noexcept;
   double processors() const noexcept { return processors_; }
-  // How much of the processors the collector may take is over: assists are let off.
-  void account_cpu(int64_t collector_ns, int64_t total_ns) noexcept;
+  // The CPU time that background marking and assists took in the cycle that ended at now_ns: where
+  // the collector has had its half of the processors, assists are let off.
+  void account_cycle(int64_t collector_ns, int64_t now_ns) noexcept;
 
   runtime::Lock& lock() noexcept { return lock_; }
   const Pacer& pacer() const noexcept { return *pacer_; }
@@ -73,12 +81,21 @@ class Pacing {
   void stall(runtime::Thread& thread, uint32_t seen, int64_t start, int64_t at_most_ns) noexcept;
   void wait_if_outrun(runtime::Thread& thread) noexcept;
   void publish_locked() noexcept;
+  void set_allowance_locked() noexcept;
+  int64_t overhead() const noexcept;  // under lock_
   void update_goal_locked() noexcept;
+  void account_cpu_locked(int64_t collector_ns, int64_t now_ns) noexcept;
 
   runtime::Lock lock_{runtime::LockRank::stats};
   Pacer* pacer_ = nullptr;         // guarded by lock_
   CpuLimiter* limiter_ = nullptr;  // guarded by lock_
   double processors_ = 1;          // constant
+  // Guarded by lock_.
+  int64_t allowance_ = 0;  // bytes beyond the limit: [pacing.limit]
+  int64_t overhead_when_swept_ = 0;
+  int64_t cycle_began_ns_ = 0;      // the last one's marking
+  int64_t accounted_until_ns_ = 0;  // what the limiter knows
+  int64_t accounted_cpu_ns_ = 0;    // of the present cycle
 
   // All relaxed: amounts that steer; a stale one starts a cycle or an assist a little early or
   // late.
@@ -88,7 +105,8 @@ class Pacing {
   std::atomic<int64_t> goal_{INT64_MAX};
   std::atomic<int64_t> resident_goal_{INT64_MAX};
   std::atomic<double> work_per_byte_{0};
-  std::atomic<bool> limiting_{false};
+  std::atomic<bool> limiting_{false};  // by the CPU limiter
+  std::atomic<bool> limited_{false};   // by the memory limit: the goal
   std::atomic<int64_t> assist_ns_{0};
   std::atomic<int64_t> assist_slices_{0};
   std::atomic<int64_t> assist_longest_ns_{0};

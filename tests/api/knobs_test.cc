@@ -1,8 +1,10 @@
 // debug::set_gc_percent, set_memory_limit, set_max_heap, free_os_memory.
 #include "tests/support.hpp"
 
+#include <cstring>
 #include <limits>
 #include <new>
+#include <random>
 
 namespace tricolor::tests {
 namespace {
@@ -137,6 +139,64 @@ TEST_CASE("set_memory_limit: the heap grows over free pages that are of no use")
   }
 }
 
+// [pacing.limit] Free cells lie all over, so that hardly a page is free.
+TEST_CASE("set_memory_limit: objects in the holes of a scattered heap need few cycles") {
+  if (debug_setting("gcstress=")) return;
+  const GcPercent off(-1);
+  const std::size_t live = 100'000;  // 20 MiB
+  gc::root<gc::ptr<Blob<200>>> table = gc::make_array<gc::ptr<Blob<200>>>(live);
+  for (std::size_t i = 0; i < live; ++i) table[i] = gc::make<Blob<200>>(i);
+  const MemoryLimit guard(limit_above_live(24 << 20));
+  std::minstd_rand random(1);
+  const auto replace = [&](std::size_t times) {
+    for (std::size_t i = 0; i < times; ++i) table[random() % live] = gc::make<Blob<200>>(i);
+  };
+  replace(5 * live);
+  const auto before = mem_stats().num_gc;
+  replace(10 * live);
+  // About a dozen; where every hole counted as lost, ten times as many.
+  CHECK(mem_stats().num_gc - before <= 40);
+}
+
+// [pages.limit]
+TEST_CASE("set_memory_limit: large arrays take no more than the limit beside free pages") {
+  const GcPercent off(-1);
+  const std::int64_t limit = limit_above_live(256 << 20);
+  gc::root<gc::ptr<char>> kept = gc::make_array<gc::ptr<char>>(800);
+  for (std::size_t i = 0; i < 800; ++i) {
+    kept[i] = gc::make_array<char>(250'000);
+    std::memset(kept[i].get(), 1, 250'000);
+  }
+  for (std::size_t i = 0; i < 800; ++i) {
+    if (i % 5 != 0) kept[i] = nullptr;
+  }
+  runtime::collect();  // 150 MiB of free pages, none of them of use for what follows
+  const MemoryLimit guard(limit);
+  gc::root<gc::ptr<char>> large = gc::make_array<gc::ptr<char>>(5);
+  for (std::size_t i = 0; i < 5; ++i) {
+    large[i] = gc::make_array<char>(32 << 20);
+    std::memset(large[i].get(), 1, 32 << 20);
+    CHECK(resident_bytes() <= limit + (16 << 20));
+  }
+}
+
+TEST_CASE("set_memory_limit: lowered, free pages go back while the program is busy") {
+  const std::int64_t base = limit_above_live(0);
+  {
+    gc::root<gc::ptr<char>> kept = gc::make_array<gc::ptr<char>>(200);
+    for (std::size_t i = 0; i < 200; ++i) {
+      kept[i] = gc::make_array<char>(1 << 20);
+      std::memset(kept[i].get(), 1, 1 << 20);
+    }
+  }
+  runtime::collect();
+  const MemoryLimit guard(base + (64 << 20));
+  CHECK(eventually([&] {
+    allocate_garbage(4u << 20);
+    return resident_bytes() <= base + (80 << 20);
+  }));
+}
+
 TEST_CASE("set_memory_limit: one that cannot be met slows the program down but does not stop it") {
   const MemoryLimit tiny(1);
   gc::root<Node> kept;
@@ -238,6 +298,26 @@ TEST_CASE("set_max_heap: reached by four threads at once, each is told, none is 
     findings.expect(eventually([&] { return waiting == 4; }), "a thread did not run out of memory");
   });
   CHECK(told == 4);
+  CHECK_MESSAGE(findings.count() == 0, findings.first());
+}
+
+TEST_CASE("set_max_heap: four threads with a large object each never pass it") {
+  collect_all();
+  const std::size_t cap = mem_stats().heap_inuse + (20u << 20);
+  const MaxHeap guard(cap);
+  Findings findings;
+  std::atomic<int> made{0};
+  on_threads(4, [&](std::size_t) {
+    for (std::size_t i = 0; i < scaled(100); ++i) {
+      try {
+        gc::keep_alive(gc::make_array<char>(12 << 20));
+        ++made;
+      } catch (const std::bad_alloc&) {
+      }
+      findings.expect(mem_stats().heap_inuse <= cap, "more was in use than allowed");
+    }
+  });
+  CHECK(made > 0);
   CHECK_MESSAGE(findings.count() == 0, findings.first());
 }
 

@@ -147,6 +147,21 @@ TEST_CASE("pacer: the memory limit lowers the goal by overhead and headroom") {
   CHECK_FALSE(pacer.limited_by_memory());
 }
 
+TEST_CASE("pacer: objects that fill what counted as overhead move goal and trigger alike") {
+  Pacer pacer = after_cycle(-1, 150 * kMiB, 100 * kMiB, 0, 0);
+  pacer.update_goal(40 * kMiB);
+  CHECK(pacer.goal() == 109 * kMiB);
+  const int64_t trigger = pacer.trigger();
+  pacer.update_goal(10 * kMiB, 30 * kMiB);
+  CHECK(pacer.goal() == 139 * kMiB);
+  CHECK(pacer.trigger() == trigger + 30 * kMiB);
+  // More cannot have been filled than there was: the next cycle is due at once, no earlier.
+  pacer.update_goal(40 * kMiB, 30 * kMiB);
+  CHECK(pacer.trigger() == pacer.goal());
+  pacer.update_goal(40 * kMiB);
+  CHECK(pacer.trigger() == trigger);
+}
+
 TEST_CASE("pacer: the limit never brings goal and trigger below the marked heap") {
   Pacer pacer = after_cycle(100, 150 * kMiB, 100 * kMiB, 0, 0);
   for (const int64_t overhead : {60 * kMiB, 150 * kMiB, 10'000 * kMiB, kMax}) {
