@@ -8,6 +8,7 @@
 //   runway       = cons_mark x 0.75/0.25 x (last heap scan + last stack scan + roots)
 //   trigger      = goal - runway, at least marked + 70% of (goal - marked) and at most the larger
 //                  of marked + 95% of it and goal - 4 MiB
+//   Under the limit marked + filled stands for marked in the trigger: see update_goal().
 //
 // cons_mark is the program's allocation per CPU time over the collector's scanning per CPU time:
 // the largest of the last five cycles that were not forced. With the runway computed from it
@@ -89,11 +90,11 @@ class Pacer {
   int64_t memory_limit() const { return memory_limit_; }
 
   // Recomputes goal and trigger. overhead: memory the limit covers beside the live heap, that is
-  // memory held outside the heap and what the heap's spans hold beyond live objects. Before the
-  // sweep that is mostly garbage, so where a limit is set this is called again after it, and
-  // whenever the figure may have moved. filled: how far it has fallen since the sweep, because new
-  // objects lie in what it counted; the way from the marked heap to the goal is that much longer,
-  // but no part of it is left for the cycle's run.
+  // memory held outside the heap and what the heap's spans hold beyond live objects, less what the
+  // caller allows beyond the limit. Before the sweep that is mostly garbage, so where a limit is
+  // set this is called again after it, and whenever the figure may have moved. filled: how far it
+  // has fallen since the sweep, because new objects lie in what it counted; the way from the marked
+  // heap to the goal is that much longer, but no part of it is left for the cycle's run.
   void update_goal(int64_t overhead, int64_t filled = 0);
 
   // kNever where nothing but a call starts a cycle.

@@ -51,10 +51,11 @@ void Pacing::init() {
   limiter_ = new CpuLimiter(processors_);
   accounted_until_ns_ = runtime::os::now_ns();
   const std::lock_guard guard(lock_);
+  set_allowance_locked();
   update_goal_locked();
 }
 
-// [pacing.limit] Everything is swept: what is in use and not live are cells for new objects.
+// [pacing.limit] When everything is swept, what is in use and not live are cells for new objects.
 void Pacing::set_allowance_locked() noexcept {
   allowance_ = 0;
   const int64_t limit = pacer_->memory_limit();
@@ -63,7 +64,8 @@ void Pacing::set_allowance_locked() noexcept {
   const int64_t room = limit - Pacer::kLimitHeadroom - table_bytes() - in_use;
   const int64_t least_room = std::min((in_use - heap_live()) / 2, heap_live() / 16);
   allowance_ = std::max<int64_t>(0, least_room - room);
-  overhead_when_swept_ = overhead();
+  // Less what has been allocated since the cycle's end.
+  overhead_when_swept_ = overhead() + std::max<int64_t>(0, heap_live() - marked_);
 }
 
 int64_t Pacing::overhead() const noexcept {
@@ -218,8 +220,10 @@ void Pacing::end_cycle(const CycleEnd& end) noexcept {
   const std::lock_guard guard(lock_);
   heap_live_.store(end.heap_marked, std::memory_order_relaxed);
   heap_scan_.store(end.heap_scan_marked, std::memory_order_relaxed);
-  // With the overhead as it was: what is in use now is mostly garbage, until it is swept.
+  marked_ = end.heap_marked;
   pacer_->end_cycle(end);
+  // With the overhead of the last sweep: what is in use now is mostly garbage, until it is swept.
+  pacer_->update_goal(overhead_when_swept_);
   publish_locked();
 }
 
@@ -279,7 +283,9 @@ void Pacing::account_cycle(int64_t collector_ns, int64_t now_ns) noexcept {
 
 // `collector_ns`: what the present cycle has taken so far.
 void Pacing::account_cpu_locked(int64_t collector_ns, int64_t now_ns) noexcept {
-  const auto total = static_cast<double>(now_ns - accounted_until_ns_) * processors_;
+  constexpr double kMost = 1e18;
+  const double total =
+      std::min(kMost, static_cast<double>(now_ns - accounted_until_ns_) * processors_);
   limiter_->add(collector_ns - accounted_cpu_ns_, static_cast<int64_t>(total));
   accounted_until_ns_ = now_ns;
   accounted_cpu_ns_ = std::max(accounted_cpu_ns_, collector_ns);

@@ -93,6 +93,7 @@ class Pacing {
   // Guarded by lock_.
   int64_t allowance_ = 0;  // bytes beyond the limit: [pacing.limit]
   int64_t overhead_when_swept_ = 0;
+  int64_t marked_ = 0;              // by the last cycle
   int64_t cycle_began_ns_ = 0;      // the last one's marking
   int64_t accounted_until_ns_ = 0;  // what the limiter knows
   int64_t accounted_cpu_ns_ = 0;    // of the present cycle
