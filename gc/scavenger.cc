@@ -39,10 +39,12 @@ void return_excess_pages() noexcept {
   const int64_t now = runtime::os::now_ns();
   if (now - returned_ns < kExcessPeriodNs) return;
   returned_ns = now;
-  const size_t most = std::min(pages.excess_bytes(), static_cast<size_t>(kSurplusStep));
-  if (const size_t released = pages.scavenge(most, false)) {
-    print_trace(static_cast<int64_t>(released), 0, false);
+  for (int64_t left = kSurplusStep; left > 0;) {
+    const size_t released = pages.release_excess(static_cast<size_t>(left));
+    if (released == 0) break;
+    left -= static_cast<int64_t>(released);
   }
+  print_trace(0, 0, false);
 }
 
 void return_surplus_pages() noexcept {

@@ -211,33 +211,35 @@ void* allocate_slow(unsigned cache_index) {
   }
 }
 
-// [pages.limit] A slice at a time: the thread answers handshakes in between.
-static void return_excess_pages(Thread& thread, std::size_t allocated) noexcept {
-  for (std::size_t left = 2 * allocated; left > 0;) {
+// [pages.limit] What is left after the first slice, one at a time: the thread answers handshakes in
+// between.
+static void return_excess_pages(Thread& thread, std::size_t clean_pages) noexcept {
+  const std::size_t most = 2 * (clean_pages << runtime::kPageShift);
+  for (std::size_t done = runtime::PageHeap::kExcessSlice; done < most;) {
     const RuntimeScope scope(thread);
-    const std::size_t released = runtime::g_spans.pages().release_excess(left);
+    const std::size_t released = runtime::g_spans.pages().release_excess(most - done);
     if (released == 0) return;
-    left -= std::min(left, released);
+    done += released;
   }
 }
 
 void* allocate_large(std::size_t size, Kind kind) {
   Thread& thread = Thread::attached();
   for (unsigned attempt = 0;; ++attempt) {
-    bool zeroed = false;
+    runtime::PageRun run;
     char* object = nullptr;
     {
       const RuntimeScope scope(thread);
-      if (Span* const span = runtime::g_spans.create_large(thread, kind, size, zeroed)) {
+      if (Span* const span = runtime::g_spans.create_large(thread, kind, size, run)) {
         object = runtime::g_heap.cell_address(*span, 0);
         runtime::charge_large_allocation(thread, *span);
       }
     }
     if (object != nullptr) {
-      return_excess_pages(thread, size);
+      return_excess_pages(thread, run.clean);
       // Outside the runtime section: clearing takes long, and the thread answers handshakes
       // meanwhile.
-      if (!zeroed) std::memset(object, 0, size);
+      if (!run.zeroed) std::memset(object, 0, size);
       return object;
     }
     if (!runtime::collect_for_memory(thread, attempt)) throw std::bad_alloc();

@@ -60,11 +60,9 @@ PageRun PageHeap::allocate(uint32_t pages, size_t most_in_use) noexcept {
   for (;;) {
     const size_t bytes = size_t{pages} << kPageShift;
     if (bytes > most_in_use || bytes_in_use() > most_in_use - bytes) return PageRun{};
-    const uint32_t dirty = dirty_.load(std::memory_order_relaxed);
     const PageRun run = allocate_locked(pages);
     if (run) {
-      const uint32_t clean = pages - (dirty - dirty_.load(std::memory_order_relaxed));
-      release_excess_unlocking(2 * (size_t{clean} << kPageShift));
+      release_excess_unlocking(2 * (size_t{run.clean} << kPageShift));
       return run;
     }
     if (releasing_dirty_ + releasing_clean_ == 0) return run;
@@ -84,7 +82,7 @@ PageRun PageHeap::allocate_locked(uint32_t pages) noexcept {
   add(in_use_, pages);
   subtract(dirty_, dirty);
   subtract(clean_, pages - dirty);
-  return PageRun{first, pages, dirty == 0};  // [pages.zeroed]
+  return PageRun{first, pages, pages - dirty, dirty == 0};  // [pages.zeroed]
 }
 
 void PageHeap::free(PageRun run) noexcept {

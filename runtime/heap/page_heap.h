@@ -38,6 +38,7 @@ inline constexpr size_t kPageSize = size_t{1} << kPageShift;
 struct PageRun {
   uint32_t first = 0;
   uint32_t count = 0;   // 0: no memory
+  uint32_t clean = 0;   // pages of it that were not resident, as it was given out
   bool zeroed = false;  // every byte is zero (and the memory not resident yet)
 
   explicit operator bool() const noexcept { return count != 0; }
@@ -52,6 +53,8 @@ class PageHeap {
   static constexpr size_t kLentHugePagesFrom = size_t{512} << 20;
   static constexpr size_t kNoHugePages = ~size_t{0};
   static constexpr size_t kMaxRangeBytes = size_t{1} << 44;
+  // [pages.limit] An allocation answers no handshake while it returns pages, 1 to 3 us for each piece.
+  static constexpr size_t kExcessSlice = size_t{8} << 20;
 
   constexpr PageHeap() noexcept = default;
   PageHeap(const PageHeap&) = delete;

@@ -16,8 +16,6 @@ namespace {
 // A release holds at most this many pieces: what it holds cannot be allocated meanwhile.
 constexpr uint32_t kPiecesPerRelease = 16;
 constexpr int64_t kReleasePollNs = 20'000;
-// An allocation answers no handshake while it returns pages, 1 to 3 us for each piece.
-constexpr size_t kExcessSlice = size_t{8} << 20;
 
 }  // namespace
 

@@ -98,15 +98,14 @@ Span* Spans::create_small(Kind kind, unsigned size_class) noexcept {
   return setup(run, kind, size_class, table.size, table.cells, nullptr);
 }
 
-Span* Spans::create_large(const Thread& thread, Kind kind, size_t size, bool& zeroed) noexcept {
+Span* Spans::create_large(const Thread& thread, Kind kind, size_t size, PageRun& run) noexcept {
   const size_t pages = (size + kPageSize - 1) >> kPageShift;
   if (pages > g_heap.reserved_bytes() >> kPageShift) return nullptr;
-  const PageRun run = pages_.allocate(static_cast<uint32_t>(pages), max_heap_bytes());
+  run = pages_.allocate(static_cast<uint32_t>(pages), max_heap_bytes());
   if (!run) return nullptr;
-  zeroed = run.zeroed;
   // The hidden words must read as "nothing to destroy" before anybody can look.
   char* const memory = g_heap.page_address(run.first);
-  if (!zeroed) {
+  if (!run.zeroed) {
     const size_t cleared = zero_early() ? size : 2 * sizeof(void*);
     std::memset(memory + size - cleared, 0, cleared);
   }
@@ -116,7 +115,7 @@ Span* Spans::create_large(const Thread& thread, Kind kind, size_t size, bool& ze
 bool Spans::destroy(Span& span) noexcept {
   const std::lock_guard returns(returns_lock_);
   if (!returns_allowed_) return false;
-  const PageRun run{span.first_page, span.pages, false};
+  const PageRun run{span.first_page, span.pages};
   {
     const std::lock_guard guard(span.lock);
     TC_DCHECK(span.state != SpanState::kOwned, "span at page %u is still owned", span.first_page);

@@ -35,9 +35,9 @@ class Spans {
   // A span of small cells, owned by the caller, swept, all cells free. nullptr when memory is gone.
   Span* create_small(Kind kind, unsigned size_class) noexcept;
 
-  // A span of one large object of `size` bytes, handed out to `thread`; `zeroed`: its memory is
-  // zero. nullptr when memory is gone.
-  Span* create_large(const Thread& thread, Kind kind, size_t size, bool& zeroed) noexcept;
+  // A span of one large object of `size` bytes, handed out to `thread`; `run`: its pages. nullptr
+  // when memory is gone.
+  Span* create_large(const Thread& thread, Kind kind, size_t size, PageRun& run) noexcept;
 
   // Gives back a span that nobody can reach any more: not listed, not owned, no object in it.
   // False, and nothing has happened, while a cycle runs.
