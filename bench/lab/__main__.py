@@ -103,7 +103,7 @@ def measure_all(options, plan, cases, described, save):
         return {"schema": results.SCHEMA, "created": created, "mode": kind, "runs": options.runs,
                 "machine": described, "peak_source": runner.cgroup.source(),
                 "missing": peers.missing(options.build_dir),
-                "problems": plan.problems + [sittings.INTERRUPTED] * interrupted,
+                "problems": plan.problems,
                 "seconds": round(progress.elapsed(), 1), "interrupted": interrupted, "cases": measured}
 
     try:

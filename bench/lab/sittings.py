@@ -5,7 +5,6 @@ A case is kept when it was measured to its end; one that was skipped, broken off
 """
 from lab import results
 
-INTERRUPTED = "the run was interrupted"  # a problem, until it is resumed
 # What must be equal for figures to stand in one report.
 SAME = ("cpu", "processors", "memory_mb", "kernel", "build", "commit", "peers")
 
@@ -55,8 +54,7 @@ def merged(found, earlier):
         other = before.pop((case["suite"], case["name"]), case)
         cases.append(other if is_whole(other) and not is_whole(case) else case)
     cases += before.values()
-    problems = [problem for problem in earlier["problems"] if problem != INTERRUPTED]
-    problems = list(dict.fromkeys(problems + found["problems"]))
+    problems = list(dict.fromkeys(earlier["problems"] + found["problems"]))
     return found | {"created": earlier["created"], "seconds": round(earlier["seconds"] + found["seconds"], 1),
                     "sittings": earlier.get("sittings", 1) + 1, "cases": cases, "problems": problems}
 

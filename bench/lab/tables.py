@@ -184,6 +184,8 @@ def skipped(results):
     rows = [[f"{case['suite']}/{case['name']}", case["skipped"]] for case in results["cases"] if "skipped" in case]
     rows += [[f"{case['suite']}/{case['name']}", note] for case in results["cases"] for note in case.get("notes", [])]
     rows += [["", problem] for problem in results["problems"]]
+    if results["interrupted"]:
+        rows.append(["", "the run was interrupted"])
     return Table("Left out, and notes", ["", "why"], rows)
 
 

@@ -28,8 +28,11 @@ class Merging(unittest.TestCase):
         self.assertEqual(sittings.merged(support.results(first), support.results(SKIPPED))["cases"], [first, SKIPPED])
 
     def test_an_earlier_interruption_is_over_other_problems_stay(self):
-        earlier = support.results() | {"problems": [sittings.INTERRUPTED, "a twin did not compile"]}
-        self.assertEqual(sittings.merged(support.results(), earlier)["problems"], ["a twin did not compile"])
+        earlier = support.results() | {"interrupted": True, "problems": ["a twin did not compile"]}
+        self.assertIn("the run was interrupted", report_markdown.text(earlier))
+        for found in (sittings.merged(support.results(), earlier), sittings.renewed(support.results(), earlier)):
+            self.assertEqual(found["problems"], ["a twin did not compile"])
+            self.assertNotIn("interrupted", report_markdown.text(found))
 
     def test_a_third_sitting_counts(self):
         twice = sittings.merged(support.results(), support.results())
