@@ -16,6 +16,8 @@ namespace {
 // A release holds at most this many pieces: what it holds cannot be allocated meanwhile.
 constexpr uint32_t kPiecesPerRelease = 16;
 constexpr int64_t kReleasePollNs = 20'000;
+// Free bytes that come on top of what the system refused before it is asked again.
+constexpr size_t kWorthAsking = size_t{1} << 20;
 
 }  // namespace
 
@@ -42,7 +44,9 @@ size_t PageHeap::release_excess_unlocking(size_t at_most) noexcept {
   const size_t leaving = size_t{releasing_dirty_} << kPageShift;
   const size_t resident = bytes_in_use() + bytes_free() - leaving;
   const size_t free = bytes_free() - leaving;
-  if (at_most == 0 || resident <= limit || free <= kept_free_) return 0;
+  kept_free_ = std::min(kept_free_, free);
+  if (at_most == 0 || resident <= limit) return 0;
+  if (kept_free_ != 0 && free < kept_free_ + kWorthAsking) return 0;
   const size_t released =
       scavenge_unlocking(std::min({resident - limit, at_most, kExcessSlice}), false);
   eagerly_released_.fetch_add(released, std::memory_order_relaxed);

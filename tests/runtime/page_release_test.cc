@@ -1,4 +1,7 @@
 #include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -124,6 +127,33 @@ TEST_CASE("[pages.limit] what is resident over the limit goes a slice at a time"
   CHECK(heap.pages.bytes_free() == 0);
   CHECK(heap.pages.excess_bytes() == 5 * kMiB);  // in use
   for (const PageRun& each : {kept, above, dirty}) heap.pages.free(each);
+  heap.pages.check_invariants();
+}
+
+// By the calls themselves: the sanitizers' mlock does nothing.
+TEST_CASE("[pages.limit] pages that the system refuses are asked for again, at times") {
+  OwnHeap heap(64 * kMiB);
+  const PageRun refused = heap.take_touched(6 * kMiB / kPageSize);
+  const PageRun other = heap.take_touched(4 * kMiB / kPageSize);
+  char* const start = heap.at(refused, 0);
+  if (::syscall(SYS_mlock, start, 6 * kMiB) != 0) {
+    MESSAGE("left out: this process may not lock 6 MiB of memory");
+    return;
+  }
+  heap.pages.free(refused);
+  heap.pages.set_resident_limit(kMiB);
+  CHECK(heap.pages.release_excess(SIZE_MAX) == 0);
+  CHECK(heap.pages.bytes_free() == 6 * kMiB);
+  REQUIRE(::syscall(SYS_munlock, start, 6 * kMiB) == 0);
+  CHECK(heap.pages.release_excess(SIZE_MAX) == 0);
+  // Fewer are free now; those that come on top of them are worth a try, and so are all.
+  const PageRun most = heap.take(4 * kMiB / kPageSize);
+  CHECK(heap.pages.release_excess(SIZE_MAX) == 0);
+  heap.pages.free(other);
+  size_t done = 0;
+  for (size_t released; (released = heap.pages.release_excess(SIZE_MAX)) > 0;) done += released;
+  CHECK(done == 6 * kMiB);
+  heap.pages.free(most);
   heap.pages.check_invariants();
 }
 
