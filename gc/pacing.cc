@@ -51,39 +51,30 @@ void Pacing::init() {
   limiter_ = new CpuLimiter(processors_);
   accounted_until_ns_ = runtime::os::now_ns();
   const std::lock_guard guard(lock_);
-  set_allowance_locked();
+  overhead_.swept(heap_bytes_locked());
   update_goal_locked();
 }
 
-// [pacing.limit] When everything is swept, what is in use and not live are cells for new objects.
-void Pacing::set_allowance_locked() noexcept {
-  allowance_ = 0;
-  const int64_t limit = pacer_->memory_limit();
-  if (limit == runtime::kNoMemoryLimit) return;
-  const auto in_use = static_cast<int64_t>(runtime::g_spans.pages().bytes_in_use());
-  const int64_t room = limit - Pacer::kLimitHeadroom - table_bytes() - in_use;
-  const int64_t least_room = std::min((in_use - heap_live()) / 2, heap_live() / 16);
-  allowance_ = std::max<int64_t>(0, least_room - room);
-  // Less what has been allocated since the cycle's end.
-  overhead_when_swept_ = overhead() + std::max<int64_t>(0, heap_live() - marked_);
+HeapBytes Pacing::heap_bytes_locked() const noexcept {
+  HeapBytes heap;
+  heap.limit = pacer_->memory_limit();
+  heap.tables = table_bytes();
+  heap.in_use = static_cast<int64_t>(runtime::g_spans.pages().bytes_in_use());
+  heap.live = heap_live();
+  heap.marked = marked_;
+  return heap;
 }
 
-int64_t Pacing::overhead() const noexcept {
-  const auto in_use = static_cast<int64_t>(runtime::g_spans.pages().bytes_in_use());
-  return std::max<int64_t>(0, in_use + table_bytes() - heap_live() - allowance_);
-}
-
-// [pacing.limit]
 void Pacing::update_goal_locked() noexcept {
-  const int64_t overhead = this->overhead();
-  pacer_->update_goal(overhead, overhead_when_swept_ - overhead);
+  const HeapBytes heap = heap_bytes_locked();
+  pacer_->update_goal(overhead_.bytes(heap), overhead_.filled(heap));
   publish_locked();
 
-  const int64_t limit = pacer_->memory_limit();
-  const bool limited = limit != runtime::kNoMemoryLimit;
-  const int64_t resident_limit = limited ? std::max<int64_t>(0, limit - table_bytes()) : INT64_MAX;
+  const bool limited = heap.limit != runtime::kNoMemoryLimit;
+  const int64_t resident_limit =
+      limited ? std::max<int64_t>(0, heap.limit - heap.tables) : INT64_MAX;
   runtime::g_spans.pages().set_resident_limit(static_cast<size_t>(resident_limit));
-  const int64_t goal = std::min(pacer_->goal(), 2 * heap_live());
+  const int64_t goal = std::min(pacer_->goal(), 2 * heap.live);
   const bool limits = pacer_->limited_by_memory();
   resident_goal_.store(limits ? resident_limit / 20 * 19 : goal + goal / 10,
                        std::memory_order_relaxed);
@@ -223,13 +214,13 @@ void Pacing::end_cycle(const CycleEnd& end) noexcept {
   marked_ = end.heap_marked;
   pacer_->end_cycle(end);
   // With the overhead of the last sweep: what is in use now is mostly garbage, until it is swept.
-  pacer_->update_goal(overhead_when_swept_);
+  pacer_->update_goal(overhead_.when_swept());
   publish_locked();
 }
 
 void Pacing::end_sweep() noexcept {
   const std::lock_guard guard(lock_);
-  set_allowance_locked();
+  overhead_.swept(heap_bytes_locked());
   update_goal_locked();
 }
 
@@ -238,7 +229,7 @@ void Pacing::update_goal() noexcept {
   update_goal_locked();
 }
 
-// [pacing.limit]
+// [overhead.cells]
 bool Pacing::due_now() noexcept {
   if (limited_.load(std::memory_order_relaxed)) update_goal();
   return due();
@@ -269,8 +260,11 @@ int64_t Pacing::set_memory_limit(int64_t bytes) noexcept {
   const std::lock_guard guard(lock_);
   const int64_t previous = pacer_->memory_limit();
   if (bytes < 0) return previous;
+  const HeapBytes before = heap_bytes_locked();
   pacer_->set_memory_limit(bytes);
-  set_allowance_locked();
+  HeapBytes heap = before;
+  heap.limit = pacer_->memory_limit();
+  overhead_.limit_changed(before, heap);
   update_goal_locked();
   return previous;
 }

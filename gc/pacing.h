@@ -7,12 +7,6 @@
 // [pacing.outrun]  a thread that allocates while the heap is an eighth beyond its goal waits for the cycle to end, up
 //                  to 1.1 ms for each kChargeStep: else the heap would grow without bound, all of it black, while a
 //                  handshake waits for a thread that the system does not let run.
-// [pacing.limit]   free pages do not count as overhead under a memory limit, though they are resident: the heap
-//                  grows into them before it asks the system for more, and where it cannot, the page heap returns
-//                  them ([pages.limit]). Counted, they would leave no room between the live heap and its goal once
-//                  the limit is reached, and cycles would run back to back. Free cells do count, but the goal is
-//                  computed anew when it is reached: new objects may have filled them. Where they would leave too
-//                  little room, a sixteenth of the live heap, or half of themselves, is allowed beyond the limit.
 // One assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
 // Threads: charge() and assist(): any, in a runtime section; the rest: the collector, or under lock().
 
@@ -20,6 +14,7 @@
 #include <cstdint>
 
 #include "gc/cpu_limiter.h"
+#include "gc/overhead.h"
 #include "gc/pacer.h"
 #include "runtime/base/lock.h"
 #include "runtime/thread.h"
@@ -81,8 +76,7 @@ class Pacing {
   void stall(runtime::Thread& thread, uint32_t seen, int64_t start, int64_t at_most_ns) noexcept;
   void wait_if_outrun(runtime::Thread& thread) noexcept;
   void publish_locked() noexcept;
-  void set_allowance_locked() noexcept;
-  int64_t overhead() const noexcept;  // under lock_
+  HeapBytes heap_bytes_locked() const noexcept;
   void update_goal_locked() noexcept;
   void account_cpu_locked(int64_t collector_ns, int64_t now_ns) noexcept;
 
@@ -91,8 +85,7 @@ class Pacing {
   CpuLimiter* limiter_ = nullptr;  // guarded by lock_
   double processors_ = 1;          // constant
   // Guarded by lock_.
-  int64_t allowance_ = 0;  // bytes beyond the limit: [pacing.limit]
-  int64_t overhead_when_swept_ = 0;
+  Overhead overhead_;
   int64_t marked_ = 0;              // by the last cycle
   int64_t cycle_began_ns_ = 0;      // the last one's marking
   int64_t accounted_until_ns_ = 0;  // what the limiter knows

@@ -108,7 +108,7 @@ TEST_CASE("set_memory_limit: with the collector off, cycles keep the heap under 
   CHECK(mem_stats().num_gc > cycles_before);
 }
 
-// [pacing.limit]
+// [overhead.pages]
 TEST_CASE("set_memory_limit: at the limit a cycle still frees most of the room it leaves") {
   if (debug_setting("gcstress=")) return;
   const GcPercent off(-1);
@@ -139,7 +139,7 @@ TEST_CASE("set_memory_limit: the heap grows over free pages that are of no use")
   }
 }
 
-// [pacing.limit] Free cells lie all over, so that hardly a page is free.
+// [overhead.cells] [overhead.allowance] They lie all over, so that hardly a page is free.
 TEST_CASE("set_memory_limit: objects in the holes of a scattered heap need few cycles") {
   if (debug_setting("gcstress=")) return;
   const GcPercent off(-1);
