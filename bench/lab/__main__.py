@@ -18,6 +18,8 @@ SUITES = {"programs": suite_programs, "traces": suite_traces, "micro": suite_mic
 # Suites whose cases carry the name of a program that another suite has too: named in full only.
 BY_FULL_NAME = ("curve", "scaling")
 QUICK_BUDGET_S = 240
+# What a run and a case take on two processors, until any has been seen.
+QUICK_GUESS_S, FULL_GUESS_S = (0.5, 8), (1.5, 200)
 
 
 def parse_arguments():
@@ -86,17 +88,15 @@ def measure_all(options, plan, cases, described, save):
     kind = "quick" if options.quick else "full"
     created = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     history_file = options.out / f"durations-{kind}.json"
-    estimate = schedule.Estimate(read_history(history_file), 1.0 if options.quick else 4.0)
+    estimate = schedule.Estimate(read_history(history_file), *(QUICK_GUESS_S if options.quick else FULL_GUESS_S))
     progress = schedule.Progress()
     runner = process.Runner(launcher, control=not options.no_control)
     budget = options.budget * 60 or (QUICK_BUDGET_S if options.quick and not options.names else 0)
     session = measure.Session(runner, progress, estimate, plan, time.monotonic() + budget if budget else None,
                               total=len(cases))
     whole = [(case.id, 1) for case in cases]
-    if all(case.id in estimate.history for case in cases):
-        progress.line(f"{len(cases)} benchmarks, about {schedule.duration(estimate.remaining(whole))}")
-    else:
-        progress.line(f"{len(cases)} benchmarks; how long they take is known after the first time")
+    guessed = "" if all(case.id in estimate.history for case in cases) else "; the first time it is a guess"
+    progress.line(f"{len(cases)} benchmarks, about {schedule.duration(estimate.remaining(whole))}{guessed}")
     measured, interrupted = [not_begun(case) for case in cases], False
 
     def found():

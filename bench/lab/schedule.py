@@ -1,4 +1,5 @@
 """In what order runs take their turns, and how long the rest will take."""
+import statistics
 import sys
 import time
 
@@ -20,24 +21,31 @@ def duration(seconds):
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-class Estimate:
-    """How long runs take: known from this session, else from an earlier one, else the mean of what was seen."""
+def is_run(key):
+    """Runs are CASE:POINT; cases, some hundred runs together, are CASE."""
+    return ":" in key
 
-    def __init__(self, history=None, guess_s=2.0):
-        self.history, self.seen, self.guess_s = dict(history or {}), {}, guess_s
+
+class Estimate:
+    """How long runs and cases take, in seconds: known from this session, else from an earlier one, else the mean of
+    those seen, else a guess."""
+
+    def __init__(self, history=None, guess_run_s=2.0, guess_case_s=180.0):
+        self.history, self.seen = dict(history or {}), {}
+        self.guess_run_s, self.guess_case_s = guess_run_s, guess_case_s
 
     def ended(self, key, seconds):
         self.seen.setdefault(key, []).append(seconds)
 
     def of(self, key):
         if key in self.seen:
-            return sum(self.seen[key]) / len(self.seen[key])
+            return statistics.mean(self.seen[key])
         if key in self.history:
             return self.history[key]
-        if self.seen:
-            means = [sum(all_of) / len(all_of) for all_of in self.seen.values()]
-            return sum(means) / len(means)
-        return self.guess_s
+        means = [statistics.mean(times) for other, times in self.seen.items() if is_run(other) == is_run(key)]
+        if means:
+            return statistics.mean(means)
+        return self.guess_run_s if is_run(key) else self.guess_case_s
 
     def remaining(self, keys):
         """Seconds, of (key, count) pairs."""
@@ -45,7 +53,7 @@ class Estimate:
 
     def save(self):
         """The history for the next session."""
-        return self.history | {key: sum(all_of) / len(all_of) for key, all_of in self.seen.items()}
+        return self.history | {key: statistics.mean(times) for key, times in self.seen.items()}
 
 
 class Progress:

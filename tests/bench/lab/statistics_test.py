@@ -74,12 +74,22 @@ class Order(unittest.TestCase):
 
 class Estimates(unittest.TestCase):
     def test_this_session_before_an_earlier_one_before_a_guess(self):
-        estimate = schedule.Estimate({"a": 9.0, "b": 5.0}, guess_s=2.0)
-        self.assertEqual(estimate.of("c"), 2.0)
+        estimate = schedule.Estimate({"a": 9.0, "b": 5.0}, guess_case_s=7.0)
+        self.assertEqual(estimate.of("c"), 7.0)
         estimate.ended("a", 1.0)
         estimate.ended("a", 3.0)
         self.assertEqual([estimate.of(key) for key in "abc"], [2.0, 5.0, 2.0])
         self.assertEqual(estimate.remaining([("a", 2), ("b", 1)]), 9.0)
+
+    def test_runs_tell_nothing_of_cases_that_have_many(self):
+        estimate = schedule.Estimate(guess_run_s=2.0, guess_case_s=180.0)
+        self.assertEqual([estimate.of("case"), estimate.of("case:peer")], [180.0, 2.0])
+        for seconds in (1.0, 3.0):
+            estimate.ended("case:peer", seconds)
+        self.assertEqual([estimate.of("other"), estimate.of("other:peer")], [180.0, 2.0])
+        estimate.ended("case", 90.0)
+        estimate.ended("other", 110.0)
+        self.assertEqual([estimate.of("third"), estimate.of("third:peer")], [100.0, 2.0])
 
     def test_history_keeps_what_was_not_run(self):
         estimate = schedule.Estimate({"a": 9.0, "b": 5.0})
