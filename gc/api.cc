@@ -48,12 +48,21 @@ ThreadScope::~ThreadScope() {
   if (Thread* const thread = Thread::current()) thread->detach();
 }
 
-BlockingScope::BlockingScope() noexcept : outermost_(Thread::current() != nullptr) {
-  if (outermost_) Thread::current()->enter_blocked();
+extern "C" Thread* tricolor_block_scope(void* /*unused*/, const arch::Registers* registers,
+                                        const char* sp) noexcept {
+  Thread* const self = Thread::current();
+  if (self != nullptr) self->block(*registers, sp);
+  return self;
 }
 
 BlockingScope::~BlockingScope() {
-  if (outermost_) Thread::current()->leave_blocked();
+  if (thread_ == nullptr) return;
+  if (Thread::current() != thread_) {
+    fatal(
+        "runtime::BlockingScope left on another thread than it was entered on: a fiber must not "
+        "change threads while it is blocked");
+  }
+  thread_->leave_blocked();
 }
 
 void register_stack(const void* lo, const void* hi) {

@@ -1,7 +1,5 @@
 #include "gc/stacks.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <mutex>
 #include <vector>
@@ -74,21 +72,13 @@ bool has_outgrown(const Thread& thread, const char* sp) noexcept {
   return true;
 }
 
-// The stack that a thread runs on when it is not its own: a fiber's, or the one for signals; empty
-// if it is neither.
-Range other_stack(const char* sp) noexcept {
-  {
-    const std::lock_guard guard(g_fibers_lock);
-    for (const Range& range : fibers()) {
-      if (sp >= range.lo && sp < range.hi) return range;
-    }
+// Where the registered stack that `sp` lies on ends; nullptr if it lies on none.
+const char* fiber_stack_end(const char* sp) noexcept {
+  const std::lock_guard guard(g_fibers_lock);
+  for (const Range& range : fibers()) {
+    if (sp >= range.lo && sp < range.hi) return range.hi;
   }
-  stack_t signals;
-  if (sigaltstack(nullptr, &signals) == 0 && (signals.ss_flags & SS_DISABLE) == 0) {
-    const char* const lo = static_cast<const char*>(signals.ss_sp);
-    if (sp >= lo && sp < lo + signals.ss_size) return {lo, lo + signals.ss_size};
-  }
-  return {};
+  return nullptr;
 }
 
 }  // namespace
@@ -100,14 +90,14 @@ void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexce
     visit_range(thread, stack.sp, thread.stack_hi, visit);
     return;
   }
-  const Range other = other_stack(stack.sp);
-  if (other.hi == nullptr && has_outgrown(thread, stack.sp)) {  // [stacks.outgrown]
+  const char* hi = fiber_stack_end(stack.sp);
+  if (hi == nullptr) hi = stack.signal_hi;
+  if (hi == nullptr && has_outgrown(thread, stack.sp)) {  // [stacks.outgrown]
     visit_range(thread, stack.sp, thread.stack_hi, visit);
     return;
   }
   // Of one that is not registered, at least what lies right above.
-  visit_readable(thread, stack.sp, other.hi != nullptr ? other.hi : stack.sp + (size_t{64} << 10),
-                 visit);
+  visit_readable(thread, stack.sp, hi != nullptr ? hi : stack.sp + (size_t{64} << 10), visit);
   // [stacks.whole]
   visit_readable(thread, thread.stack_lo, thread.stack_hi, visit);
 }

@@ -93,8 +93,8 @@ bool Handshake::answer_for_blocked(Thread& thread) noexcept {
                                             std::memory_order_acq_rel))
     return false;
   if (thread.is_asked()) {
-    perform(thread,
-            StackView{thread.saved_sp, thread.saved_words.data(), thread.saved_words.size()});
+    perform(thread, StackView{thread.saved_sp, thread.saved_words.data(), thread.saved_words.size(),
+                              thread.saved_signal_hi});
     thread.answered.store(sequence_, std::memory_order_release);
   }
   if (!stopping_) thread.state.store(ThreadState::kBlocked, std::memory_order_release);

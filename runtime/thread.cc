@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <new>
@@ -149,6 +150,12 @@ void Thread::detach() noexcept {
   g_threads.lock().unlock();
 }
 
+namespace {
+bool on_own_stack(const Thread& thread, const char* sp) noexcept {
+  return sp >= thread.stack_lo && sp < thread.stack_hi;
+}
+}  // namespace
+
 void Thread::answer_here() noexcept {
   while (is_asked()) {
     store_word(depth_, 1);
@@ -160,8 +167,10 @@ void Thread::answer_here() noexcept {
     const uint32_t sequence = requested.load(std::memory_order_acquire);
     arch::Registers registers;
     arch::spill_registers(registers);
-    g_handshake.perform(
-        *this, StackView{arch::stack_pointer(), registers.words, std::size(registers.words)});
+    const char* const sp = arch::stack_pointer();
+    g_handshake.perform(*this,
+                        StackView{sp, registers.words, std::size(registers.words),
+                                  on_own_stack(*this, sp) ? nullptr : os::signal_stack_end(sp)});
     g_handshake.acknowledge(*this, sequence);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     store_word(depth_, 0);
@@ -169,10 +178,21 @@ void Thread::answer_here() noexcept {
   }
 }
 
-__attribute__((no_sanitize("address", "thread"))) static void save_frames(uintptr_t* out,
-                                                                          size_t count,
-                                                                          const char* sp,
-                                                                          const char* hi) noexcept {
+namespace {
+
+// How far up from `sp` memory may be read, `bytes` at most: stacks that are not the thread's own
+// may be of any size.
+const char* readable_end(const char* sp, size_t bytes) noexcept {
+  const uintptr_t page = os::page_size();
+  const uintptr_t from = reinterpret_cast<uintptr_t>(sp);
+  uintptr_t end = (from / page + 1) * page;
+  while (end < from + bytes && os::is_readable(end)) end += page;
+  return sp + std::min<size_t>(end - from, bytes);
+}
+
+__attribute__((no_sanitize("address", "thread"))) void save_frames(uintptr_t* out, size_t count,
+                                                                   const char* sp,
+                                                                   const char* hi) noexcept {
   const uintptr_t* from = reinterpret_cast<const uintptr_t*>(sp);
   const size_t there = hi > sp ? static_cast<size_t>(hi - sp) / sizeof(uintptr_t) : 0;
   for (size_t i = 0; i < count; ++i) {
@@ -181,17 +201,24 @@ __attribute__((no_sanitize("address", "thread"))) static void save_frames(uintpt
   }
 }
 
-void Thread::enter_blocked() noexcept {
+}  // namespace
+
+extern "C" void tricolor_block(Thread* thread, const arch::Registers* registers,
+                               const char* sp) noexcept {
+  thread->block(*registers, sp);
+}
+
+void Thread::block(const arch::Registers& registers, const char* sp) noexcept {
   if (blocked_depth_++ > 0) return;
   enter();  // no answer between the snapshot and the change of state
-  arch::Registers registers;
-  arch::spill_registers(registers);
   std::memcpy(saved_words.data(), registers.words, sizeof(registers.words));
   constexpr size_t kRegisters = std::size(decltype(registers.words){});
-  saved_sp = arch::stack_pointer();
-  const bool on_own_stack = saved_sp >= stack_lo && saved_sp < stack_hi;
-  save_frames(saved_words.data() + kRegisters, saved_words.size() - kRegisters, saved_sp,
-              on_own_stack ? stack_hi : saved_sp);
+  constexpr size_t kFrames = decltype(saved_words){}.size() - kRegisters;
+  const bool own = on_own_stack(*this, sp);
+  saved_sp = sp;
+  saved_signal_hi = own ? nullptr : os::signal_stack_end(sp);
+  save_frames(saved_words.data() + kRegisters, kFrames, sp,
+              own ? stack_hi : readable_end(sp, kFrames * sizeof(uintptr_t)));
   state.store(ThreadState::kBlocked, std::memory_order_release);
   std::atomic_signal_fence(std::memory_order_seq_cst);
   store_word(depth_, depth_ - 1);

@@ -42,10 +42,13 @@ using gc::detail::kCacheEntries;
 enum class ThreadState : uint32_t { kRunning, kBlocked, kTaken };
 
 // What a thread may keep references in: its stack from `sp` up, and some words saved elsewhere.
+// `signal_hi`: where the thread's signal stack ends, if `sp` lies on that; only the thread itself
+// can ask the system.
 struct StackView {
   const char* sp;
   const uintptr_t* words;
   size_t count;
+  const char* signal_hi = nullptr;
 };
 
 // Set around fork(): nobody enters the runtime, nor comes back to it from a wait. After a handshake
@@ -53,6 +56,11 @@ struct StackView {
 extern constinit std::atomic<bool> g_runtime_closed;
 void close_runtime() noexcept;
 void open_runtime() noexcept;
+
+class Thread;
+
+// runtime/arch/enter_blocked.S
+extern "C" void tricolor_enter_blocked(Thread* thread) noexcept;
 
 class Thread {
  public:
@@ -91,8 +99,12 @@ class Thread {
   // Answers all requests now. The calling thread, depth 0 or in its signal handler.
   void answer_here() noexcept __attribute__((noinline));
 
-  // Around waiting; nests. The frame of the caller and everything above it stay roots.
-  void enter_blocked() noexcept __attribute__((noinline));
+  // Around waiting; nests. The registers of the caller, its frame and everything above stay roots,
+  // on whatever stack.
+  __attribute__((always_inline)) void enter_blocked() noexcept { tricolor_enter_blocked(this); }
+  // What enter_blocked() becomes, with the registers as they were there and the stack pointer after
+  // it.
+  void block(const arch::Registers& registers, const char* sp) noexcept;
   void leave_blocked() noexcept;
 
   // --- The calling thread's allocation state (see heap/allocate.cc) -----------------------------
@@ -114,9 +126,10 @@ class Thread {
   // on sees what the other did before.
   std::atomic<ThreadState> state{ThreadState::kRunning};
   const char* saved_sp = nullptr;
-  // Registers, and the frames of the functions that entered kBlocked: they are gone when these
-  // return, and may hold the callers' registers.
-  std::array<uintptr_t, 80> saved_words{};
+  const char* saved_signal_hi = nullptr;  // as in StackView
+  // Registers, and the frames right above saved_sp: a constructor or wrapper that entered kBlocked
+  // for its caller is gone when it returns, and its frame may hold the caller's registers.
+  std::array<uintptr_t, 96> saved_words{};
 
   // --- Constant while attached -----------------------------------------------------------------
   gc::detail::ThreadLocal* local =
@@ -151,7 +164,7 @@ class RuntimeScope {
 // g_threads.lock().
 class BlockedWait {
  public:
-  explicit BlockedWait(Thread* thread) noexcept : thread_(thread) {
+  __attribute__((always_inline)) explicit BlockedWait(Thread* thread) noexcept : thread_(thread) {
     if (thread_ != nullptr) thread_->enter_blocked();
   }
   ~BlockedWait() {

@@ -82,17 +82,25 @@ class ThreadScope {
   bool attached_here_;
 };
 
+class Thread;
+namespace detail {
+// Takes the registers as the caller has them, so it must be called right from the frame that waits.
+TRICOLOR_API Thread* enter_blocking_scope() noexcept __asm__("tricolor_enter_blocking_scope");
+}  // namespace detail
+
 // Around a long blocking call: the thread promises not to touch collected objects until the scope
 // ends, so a collection neither waits for it nor signals it. Its references stay roots. Nests.
+// A fiber that is in a scope must not go on on another thread: left there, the scope ends the
+// program with a message.
 class BlockingScope {
  public:
-  TRICOLOR_API BlockingScope() noexcept;
+  TRICOLOR_ALWAYS_INLINE BlockingScope() noexcept : thread_(detail::enter_blocking_scope()) {}
   TRICOLOR_API ~BlockingScope();
   BlockingScope(const BlockingScope&) = delete;
   BlockingScope& operator=(const BlockingScope&) = delete;
 
  private:
-  bool outermost_;
+  Thread* thread_;  // nullptr if it was not attached
 };
 
 // A fiber's stack [lo, hi): all of it is scanned as roots by every cycle, whether the fiber runs or

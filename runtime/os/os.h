@@ -77,6 +77,9 @@ bool signal_thread(int pid, int tid, int signal) noexcept;
 // mapped (guard pages, a main stack that has not grown yet): read only from the stack pointer up.
 [[nodiscard]] bool stack_bounds(char** lo, char** hi) noexcept;
 
+// Where the calling thread's signal stack (sigaltstack) ends if `address` lies on it, else nullptr.
+const char* signal_stack_end(const char* address) noexcept;
+
 // Whether the word at `address` (a multiple of 8) can be read without a fault.
 bool is_readable(uintptr_t address) noexcept;
 

@@ -2,6 +2,7 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -233,6 +234,14 @@ bool stack_bounds(char** lo, char** hi) noexcept {
 // The kernel copies the set before it looks at the operation, which is none: EFAULT tells what
 // cannot be read, and no sandbox forbids the call. (mincore would call a page that is swapped out
 // absent.)
+const char* signal_stack_end(const char* address) noexcept {
+  KeepErrno keep;
+  stack_t stack;
+  if (::sigaltstack(nullptr, &stack) != 0 || (stack.ss_flags & SS_DISABLE) != 0) return nullptr;
+  const char* const lo = static_cast<const char*>(stack.ss_sp);
+  return address >= lo && address < lo + stack.ss_size ? lo + stack.ss_size : nullptr;
+}
+
 bool is_readable(uintptr_t address) noexcept {
   if (address == 0) return false;  // it would stand for no set
   KeepErrno keep;
