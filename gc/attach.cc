@@ -18,7 +18,9 @@
 #include "gc/signal_request.h"
 #include "gc/sweep.h"
 #include "gc/thread_data.h"
+#include "gc/watchdog.h"
 #include "gc/workers.h"
+#include "runtime/handshake.h"
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
@@ -35,6 +37,7 @@ void start_threads() {
   if (!g_worklist.reserve(workers + 1)) runtime::fatal("no memory for the collector's mark stacks");
   g_workers.start(workers);
   g_collector.start();
+  if (options().hangreport_s > 0) start_watchdog(options().hangreport_s);
 }
 }  // namespace
 
@@ -50,6 +53,7 @@ using gc::ThreadData;
 
 void init_collector() {
   gc::g_options = new Options(options_from_environment());
+  g_handshake.configure({gc::options().handshakesignal, gc::options().gctrace >= 1});
   gc::g_sweeper.set_clobber(gc::options().clobberfree);
   gc::g_pacing.init();
   gc::install_fork_handlers();

@@ -86,6 +86,10 @@ void Collector::note_handshakes() noexcept {
   const runtime::Handshake::Times times = g_handshake.take_times();
   time_.longest_handshake = std::max(time_.longest_handshake, times.longest_ns);
   time_.handshakes += times.answers;
+  // [handshake.aside] A thread that stands aside waits for the collector like any other stall.
+  stalls_.fetch_add(times.asides, std::memory_order_relaxed);
+  if (times.longest_aside_ns > longest_stall_ns_.load(std::memory_order_relaxed))
+    longest_stall_ns_.store(times.longest_aside_ns, std::memory_order_relaxed);
 }
 
 void Collector::run_cycle(bool forced) {
@@ -114,7 +118,7 @@ void Collector::enter() {
     specials().set_gate_open(true);
   }
   with_threads_locked([] { g_cycle.barriers_on = true; });
-  g_handshake.run(switch_barrier_on);
+  g_handshake.run(switch_barrier_on, runtime::Handshake::Afterwards::keep_aside);
   with_threads_locked([] { g_cycle.allocate_black = true; });
   g_handshake.run(go_black);
   time_.marking = os::now_ns();
@@ -196,7 +200,7 @@ bool Collector::terminate(uint64_t arrivals) {
     scan_fiber_stacks(*self());
     flush_buffer(*self()->data);
   } else {
-    g_handshake.run(report);
+    g_handshake.run(report, runtime::Handshake::Afterwards::keep_aside);
   }
   bool clean = true;
   {
@@ -216,6 +220,7 @@ bool Collector::terminate(uint64_t arrivals) {
     }
   }
   if (stopped) g_handshake.resume();
+  if (!clean) g_handshake.let_go();
   note_handshakes();
   return clean;
 }

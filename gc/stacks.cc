@@ -17,6 +17,9 @@ using runtime::Thread;
 
 namespace {
 
+// What a leaf function may keep below its stack pointer.
+constexpr ptrdiff_t kRedZone = 128;
+
 struct Range {
   const char* lo;
   const char* hi;
@@ -92,6 +95,14 @@ void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexce
   }
   const char* hi = fiber_stack_end(stack.sp);
   if (hi == nullptr) hi = stack.signal_hi;
+  if (hi != nullptr && stack.interrupted >= thread.stack_lo + kRedZone &&
+      stack.interrupted < thread.stack_hi) {
+    // A handler on the alternate stack: the frame with the registers there, and what it
+    // interrupted.
+    visit_range(thread, stack.sp, hi, visit);
+    visit_range(thread, stack.interrupted - kRedZone, thread.stack_hi, visit);
+    return;
+  }
   if (hi == nullptr && has_outgrown(thread, stack.sp)) {  // [stacks.outgrown]
     visit_range(thread, stack.sp, thread.stack_hi, visit);
     return;

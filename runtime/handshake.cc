@@ -1,13 +1,12 @@
 #include "runtime/handshake.h"
 
-#include <cerrno>
-#include <csignal>
-#include <iterator>
+#include <algorithm>
 
 #include "runtime/arch/cpu.h"
 #include "runtime/base/check.h"
-#include "runtime/heap/collector_hooks.h"
+#include "runtime/handshake_signal.h"
 #include "runtime/os/os.h"
+#include "runtime/thread_report.h"
 
 namespace tricolor::runtime {
 
@@ -15,38 +14,20 @@ constinit Handshake g_handshake;
 
 namespace {
 
-constexpr int kSignal = SIGURG;          // ignored by default, so a stray one does no harm
 constexpr int64_t kPatienceNs = 30'000;  // how long a thread may take to come by on its own
 constexpr int64_t kSleepNs = 1'000'000;
-constexpr int64_t kResendNs =
-    20'000'000;  // a lost signal is unheard of, but nothing would end without it
-
-struct sigaction g_previous_action;
-
-void pass_on(int signal, siginfo_t* info, void* context) noexcept {
-  if ((g_previous_action.sa_flags & SA_SIGINFO) != 0) {
-    if (g_previous_action.sa_sigaction != nullptr)
-      g_previous_action.sa_sigaction(signal, info, context);
-  } else if (g_previous_action.sa_handler != SIG_DFL && g_previous_action.sa_handler != SIG_IGN) {
-    g_previous_action.sa_handler(signal);
-  }
-}
-
-void on_signal(int signal, siginfo_t* info, void* context) noexcept {
-  const int saved_errno = errno;
-  if (info->si_code == SI_TKILL) {
-    Thread* const thread = Thread::current();
-    // [thread.depth] inside the runtime the answer is given on the way out.
-    if (thread != nullptr && !thread->in_runtime() &&
-        thread->state.load(std::memory_order_relaxed) == ThreadState::kRunning &&
-        thread->is_asked()) {
-      thread->answer_here();
-    }
-  } else {
-    pass_on(signal, info, context);
-  }
-  errno = saved_errno;
-}
+// Signals are sent again after 1 ms, then less and less often: one of ours may have been merged
+// with another's that was still pending.
+constexpr int64_t kResendNs = 1'000'000;
+constexpr int64_t kLongestResendNs = 32'000'000;
+constexpr int64_t kResendPerThreadNs =
+    50'000;  // sending is the collector's time, of which it gets little
+// [handshake.aside] In all, and without an answer from anybody.
+constexpr int64_t kAsideNs = 100'000'000;
+constexpr int64_t kAsideInVainNs = 10'000'000;
+constexpr int64_t kLateNs = 5'000'000;
+constexpr int64_t kNamedInTraceNs = 100'000'000;
+constexpr int64_t kNamedNs = 10'000'000'000;
 
 void raise_to(std::atomic<int64_t>& maximum, int64_t value) noexcept {
   int64_t seen = maximum.load(std::memory_order_relaxed);
@@ -56,15 +37,9 @@ void raise_to(std::atomic<int64_t>& maximum, int64_t value) noexcept {
 
 }  // namespace
 
-int Handshake::signal_number() noexcept { return kSignal; }
-
 void Handshake::init() noexcept {
-  struct sigaction action {};
-  action.sa_sigaction = on_signal;
-  action.sa_flags = SA_SIGINFO | SA_RESTART;
-  sigemptyset(&action.sa_mask);
-  TC_CHECK(sigaction(kSignal, &action, &g_previous_action) == 0,
-           "cannot install the handshake signal handler");
+  processors_ = os::cpu_count();
+  init_handshake_signal(settings_.signal);
 }
 
 void Handshake::perform(Thread& thread, StackView stack) noexcept {
@@ -80,10 +55,37 @@ void Handshake::acknowledge(Thread& thread, uint32_t sequence) noexcept {
   const bool stopping = stopping_;
   thread.answered.store(sequence, std::memory_order_release);
   answers_.fetch_add(1, std::memory_order_seq_cst);
-  if (collector_sleeps_.load(std::memory_order_seq_cst)) futex::wake(&answers_, 1);
+  const bool last = awaited_.fetch_sub(1, std::memory_order_relaxed) <= 1;
+  if (last && collector_sleeps_.load(std::memory_order_seq_cst)) futex::wake(&answers_, 1);
   if (!stopping) return;
   for (uint32_t seen; (seen = resumed_.load(std::memory_order_acquire)) != sequence;)
     futex::wait(&resumed_, seen);
+}
+
+// [handshake.aside] As blocked, so that the collector answers for it what is asked meanwhile.
+void Handshake::stand_aside() noexcept {
+  const uint32_t seen = aside_.load(std::memory_order_acquire);
+  if (seen == 0) return;
+  const int64_t start = os::now_ns();
+  int64_t waited = 0;
+  do {
+    futex::wait(&aside_, seen, kAsideNs - waited);
+    waited = os::now_ns() - start;
+  } while (waited < kAsideNs && aside_.load(std::memory_order_acquire) == seen);
+  asides_.fetch_add(1, std::memory_order_relaxed);
+  raise_to(longest_aside_ns_, waited);
+}
+
+void Handshake::begin_asides() noexcept {
+  if (aside_.load(std::memory_order_relaxed) != 0) return;
+  if (++aside_number_ == 0) ++aside_number_;
+  aside_.store(aside_number_, std::memory_order_release);
+}
+
+void Handshake::end_asides() noexcept {
+  if (aside_.load(std::memory_order_relaxed) == 0) return;
+  aside_.store(0, std::memory_order_release);
+  futex::wake(&aside_, INT32_MAX);
 }
 
 // [handshake.once] the compare-exchange keeps the thread from leaving, so its state stands still.
@@ -94,20 +96,24 @@ bool Handshake::answer_for_blocked(Thread& thread) noexcept {
     return false;
   if (thread.is_asked()) {
     perform(thread, StackView{thread.saved_sp, thread.saved_words.data(), thread.saved_words.size(),
-                              thread.saved_signal_hi});
-    thread.answered.store(sequence_, std::memory_order_release);
+                              thread.saved_signal_hi, thread.interrupted_sp});
+    thread.answered.store(sequence(), std::memory_order_release);
   }
   if (!stopping_) thread.state.store(ThreadState::kBlocked, std::memory_order_release);
   return true;
 }
 
+bool Handshake::is_outstanding(const Thread& thread) const noexcept {
+  return thread.answered.load(std::memory_order_acquire) != sequence();
+}
+
 uint32_t Handshake::outstanding() noexcept {
   uint32_t waiting = 0;
   for (Thread* t = g_threads.first(); t != nullptr; t = t->next) {
-    if (t->answered.load(std::memory_order_acquire) == sequence_) continue;
+    if (!is_outstanding(*t)) continue;
     if (t->state.load(std::memory_order_relaxed) == ThreadState::kBlocked && answer_for_blocked(*t))
       continue;
-    if (t->answered.load(std::memory_order_acquire) != sequence_) ++waiting;
+    if (is_outstanding(*t)) ++waiting;
   }
   return waiting;
 }
@@ -115,30 +121,60 @@ uint32_t Handshake::outstanding() noexcept {
 void Handshake::ask_all(Action action) noexcept {
   Thread* const self = Thread::current();
   action_ = action;
-  ++sequence_;
+  const uint32_t sequence = this->sequence() + 1;
+  sequence_.store(sequence, std::memory_order_relaxed);
+  // Those that answer before the first count stand aside as well where the last count says so.
+  const bool first_ever = sequence == 1;
+  const size_t expected = first_ever ? g_threads.count() : running_threads();
+  if (expected > processors_ && !stopping_) begin_asides();
   for (Thread* t = g_threads.first(); t != nullptr; t = t->next) {
-    t->requested.store(sequence_, std::memory_order_release);
+    t->requested.store(sequence, std::memory_order_release);
   }
   if (self != nullptr) {
     // The collector keeps no reference across a handshake: hooks are over, and what its frames hold
     // besides are the addresses of objects it has marked.
     perform(*self, StackView{self->stack_hi - sizeof(void*), nullptr, 0});
-    self->answered.store(sequence_, std::memory_order_release);
+    self->answered.store(sequence, std::memory_order_release);
   }
-  const int64_t start = os::now_ns();
-  int64_t signalled = 0;
-  for (;;) {
+  wait_for_all(self);
+}
+
+void Handshake::wait_for_all(Thread* self) noexcept {
+  Wait wait;
+  wait.start_ns = os::now_ns();
+  // Where processors are short, patience would be spent among those that do not come by.
+  wait.signal_ns = wait.start_ns + (asides() != 0 ? 0 : kPatienceNs);
+  wait.interval_ns = kResendNs;
+  wait.name_ns = wait.start_ns + (settings_.trace ? kNamedInTraceNs : kNamedNs);
+  for (bool first = true;; first = false) {
     const uint32_t seen = answers_.load(std::memory_order_acquire);
-    if (outstanding() == 0) return;
+    const uint32_t waiting = outstanding();
+    // Those that stand aside from the handshake before are answered for: they count as they did
+    // there.
+    if (first && !(keeps_aside_ && asides() != 0))
+      running_.store(waiting, std::memory_order_relaxed);
+    if (waiting == 0) return;
+    awaited_.store(static_cast<int32_t>(waiting), std::memory_order_relaxed);
     const int64_t now = os::now_ns();
-    const bool patient = now - start < kPatienceNs;
-    if (!patient && (signalled == 0 || now - signalled > kResendNs)) {
-      signalled = now;
+    if (waiting < wait.fewest || first) {
+      wait.fewest = waiting;
+      wait.progress_ns = now;
+    }
+    if (first && waiting > processors_ && !stopping_) {
+      begin_asides();
+    } else if ((first && !keeps_aside_) || now - wait.start_ns >= kAsideNs ||
+               now - wait.progress_ns >= kAsideInVainNs) {
+      end_asides();
+    }
+    if (now - wait.start_ns >= kLateNs) see_to_the_late(wait, now);
+    if (now >= wait.signal_ns) {
       signal_outstanding();
+      wait.signal_ns = now + std::max(wait.interval_ns, waiting * kResendPerThreadNs);
+      wait.interval_ns = std::min(2 * wait.interval_ns, kLongestResendNs);
     }
     // [handshake.open] threads come and go while we wait
     if (!stopping_) g_threads.lock().unlock();
-    wait_for_answers(seen, patient);
+    wait_for_answers(seen, now < wait.signal_ns && now - wait.start_ns < kPatienceNs);
     if (!stopping_) lock_threads(self);
   }
 }
@@ -146,13 +182,61 @@ void Handshake::ask_all(Action action) noexcept {
 void Handshake::signal_outstanding() noexcept {
   for (Thread *t = g_threads.first(), *next; t != nullptr; t = next) {
     next = t->next;
-    if (t->answered.load(std::memory_order_acquire) == sequence_) continue;
+    if (!is_outstanding(*t)) continue;
     if (t->state.load(std::memory_order_relaxed) != ThreadState::kRunning) continue;
-    if (!os::signal_thread(os::pid(), t->tid, kSignal)) {
-      bury(*t);  // [thread.gone]
-      continue;
+    switch (send_handshake_signal(*t)) {
+      case Sent::yes:
+        signals_.fetch_add(1, std::memory_order_relaxed);
+        break;
+      case Sent::gone:
+        bury(*t);
+        break;  // [thread.gone]
+      case Sent::refused:
+        break;
     }
-    signals_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+// [handshake.named] Once a signal interval.
+void Handshake::see_to_the_late(Wait& wait, int64_t now) noexcept {
+  if (now < wait.signal_ns && now < wait.name_ns) return;
+  if (!check_handler(settings_.trace)) wait.signal_ns = now;
+  bury_the_gone();
+  if (now < wait.name_ns) return;
+  const int64_t waited = now - wait.start_ns;
+  if (settings_.trace || !wait.named_to_all) name_outstanding(waited);
+  if (waited >= kNamedNs) wait.named_to_all = true;
+  wait.name_ns = wait.start_ns + (settings_.trace ? 2 * waited : INT64_MAX / 2);
+}
+
+// [thread.gone] [thread.named] Records of threads that ended unseen, whose id another thread has got.
+void Handshake::bury_the_gone() noexcept {
+  const Stray stray = last_stray();
+  for (Thread *t = g_threads.first(), *next; t != nullptr; t = next) {
+    next = t->next;
+    if (!is_outstanding(*t)) continue;
+    bool gone = stray.sequence == sequence() && stray.tid == static_cast<uint32_t>(t->tid);
+    // New records come first in the list.
+    for (const Thread* newer = g_threads.first(); newer != t && !gone; newer = newer->next) {
+      gone = newer->tid == t->tid;
+    }
+    if (gone) bury(*t);
+  }
+}
+
+void Handshake::name_outstanding(int64_t waited_ns) noexcept {
+  constexpr int kMost = 10;
+  int named = 0;
+  for (const Thread* t = g_threads.first(); t != nullptr; t = t->next) {
+    if (!is_outstanding(*t)) continue;
+    if (++named > kMost) {
+      report("collection waits for more threads than these %d", kMost);
+      return;
+    }
+    ThreadDescription what;
+    describe_thread(*t, what);
+    report("collection has waited %lld ms for thread %s",
+           static_cast<long long>(waited_ns / 1'000'000), what.text);
   }
 }
 
@@ -171,7 +255,7 @@ void Handshake::wait_for_answers(uint32_t seen, bool briefly) noexcept {
   collector_sleeps_.store(false, std::memory_order_relaxed);
 }
 
-// [handshake.single] Whoever waits for its turn counts as blocked: the one whose turn it is asks it too.
+// [handshake.single] A thread that waits for its turn counts as blocked: the one whose turn it is asks it too.
 void Handshake::take_turn() noexcept {
   while (!turn_.try_lock()) {
     const BlockedWait wait(Thread::current());
@@ -180,13 +264,20 @@ void Handshake::take_turn() noexcept {
   }
 }
 
-void Handshake::run(Action action) noexcept {
+void Handshake::run(Action action, Afterwards afterwards) noexcept {
   take_turn();
   lock_threads(Thread::current());
   stopping_ = false;
   ask_all(action);
+  keeps_aside_ = afterwards == Afterwards::keep_aside;
+  if (!keeps_aside_) end_asides();
   g_threads.lock().unlock();
   turn_.unlock();
+}
+
+void Handshake::let_go() noexcept {
+  keeps_aside_ = false;
+  end_asides();
 }
 
 void Handshake::stop(Action action) noexcept {
@@ -203,7 +294,7 @@ void Handshake::resume() noexcept {
       t->state.store(ThreadState::kBlocked, std::memory_order_release);
     }
   }
-  resumed_.store(sequence_, std::memory_order_release);
+  resumed_.store(sequence(), std::memory_order_release);
   futex::wake(&resumed_, INT32_MAX);
   raise_to(longest_ns_, os::now_ns() - stop_began_ns_);
   stopping_ = false;
@@ -217,6 +308,8 @@ Handshake::Times Handshake::take_times() noexcept {
   times.total_ns = total_ns_.exchange(0, std::memory_order_relaxed);
   times.answers = performed_.exchange(0, std::memory_order_relaxed);
   times.signals = signals_.exchange(0, std::memory_order_relaxed);
+  times.asides = asides_.exchange(0, std::memory_order_relaxed);
+  times.longest_aside_ns = longest_aside_ns_.exchange(0, std::memory_order_relaxed);
   return times;
 }
 

@@ -16,8 +16,12 @@ constexpr std::string_view kGogcAccepted = "a percentage from 0 to 2147483647, o
 constexpr std::string_view kMemoryLimitAccepted =
     "bytes up to 8388607TiB, optionally with the suffix B, KiB, MiB, GiB or TiB, or off";
 constexpr std::string_view kSignalAccepted = "one of HUP, USR1, USR2, IO, PWR or WINCH";
+constexpr std::string_view kHandshakeSignalAccepted =
+    "one of URG, USR1, USR2, IO, PWR or WINCH, or a real-time signal as RTMIN+n, RTMAX-n or its "
+    "number";
 constexpr std::string_view kKeysAccepted =
-    "gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal";
+    "gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
+    "handshakesignal, hangreport";
 
 // Digits only: no sign, no space, nothing behind them, no overflow.
 std::optional<int64_t> parse_number(std::string_view text, int64_t max) {
@@ -63,6 +67,25 @@ std::optional<int> parse_signal(std::string_view name) {
     if (signal.name == name) return signal.number;
   }
   return std::nullopt;
+}
+
+// The same and SIGURG, and the real-time signals. None of those has a use of its own.
+std::optional<int> parse_handshake_signal(std::string_view name) {
+  if (const auto number = parse_number(name, SIGRTMAX)) {
+    return *number >= SIGRTMIN ? std::optional(static_cast<int>(*number)) : std::nullopt;
+  }
+  if (name.starts_with("SIG")) name.remove_prefix(3);
+  if (name == "URG") return SIGURG;
+  if (name == "HUP") return std::nullopt;  // ends the process where nobody handles it yet
+  const bool from_first = name.starts_with("RTMIN");
+  if (!from_first && !name.starts_with("RTMAX")) return parse_signal(name);
+  name.remove_prefix(5);
+  if (name.empty()) return from_first ? SIGRTMIN : SIGRTMAX;
+  if (name[0] != (from_first ? '+' : '-')) return std::nullopt;
+  const auto distance = parse_number(name.substr(1), SIGRTMAX - SIGRTMIN);
+  if (!distance) return std::nullopt;
+  const auto steps = static_cast<int>(*distance);
+  return from_first ? SIGRTMIN + steps : SIGRTMAX - steps;
 }
 
 class Parser {
@@ -144,6 +167,11 @@ class Parser {
       set_number("GODEBUG", setting, value, std::numeric_limits<int64_t>::max(), options_.gcstress);
     } else if (key == "gcsignal") {
       set_signal(setting, value);
+    } else if (key == "handshakesignal") {
+      set_handshake_signal(setting, value);
+    } else if (key == "hangreport") {
+      constexpr int64_t kLongest = 1'000'000;
+      set_number("GODEBUG", setting, value, kLongest, options_.hangreport_s);
     } else {
       // [options.never-silent]
       report_({"GODEBUG", setting, kKeysAccepted, "nothing: the key is unknown"});
@@ -175,6 +203,15 @@ class Parser {
     } else {
       report_({"GODEBUG", setting, kSignalAccepted,
                options_.gcsignal == 0 ? "no signal" : "the signal given before"});
+    }
+  }
+
+  void set_handshake_signal(std::string_view setting, std::string_view value) {
+    if (const auto number = parse_handshake_signal(value)) {
+      options_.handshakesignal = *number;
+    } else {
+      report_({"GODEBUG", setting, kHandshakeSignalAccepted,
+               options_.handshakesignal == 0 ? "SIGURG" : "the signal given before"});
     }
   }
 

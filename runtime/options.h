@@ -36,8 +36,10 @@ struct Options {
   bool gccheckmark = false;
   bool clobberfree = false;
   bool findlost = false;
-  int64_t gcstress = 0;  // 0: none
-  int gcsignal = 0;      // the signal that starts a collection, 0: none
+  int64_t gcstress = 0;      // 0: none
+  int gcsignal = 0;          // the signal that starts a collection, 0: none
+  int handshakesignal = 0;   // the signal by which threads are asked, 0: SIGURG
+  int64_t hangreport_s = 0;  // report what all threads do when a cycle takes so long, 0: never
 };
 
 // One value that was not taken as it stands.

@@ -1,7 +1,6 @@
 #include "runtime/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <cstring>
@@ -10,6 +9,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/handshake.h"
+#include "runtime/handshake_signal.h"
 #include "runtime/heap/allocate.h"
 #include "runtime/heap/central.h"
 #include "runtime/heap/heap_map.h"
@@ -65,16 +65,29 @@ void wait_until_open() noexcept {
 }
 }  // namespace
 
-void Thread::wait_outside() noexcept {
-  if (depth_ != 1 || g_closer.load(std::memory_order_relaxed) == this) return;
-  while (g_runtime_closed.load(std::memory_order_acquire)) {
-    store_word(depth_, 0);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (is_asked()) answer_here();
-    wait_until_open();
-    store_word(depth_, 1);
-    std::atomic_signal_fence(std::memory_order_seq_cst);
+// Only the outermost section may find the runtime closed, or be entered by a blocked thread: inner
+// ones belong to a wait inside the runtime, which is over before the section goes on.
+void Thread::enter_slow() noexcept {
+  if (depth_ != 1) return;
+  if (blocked_depth_ != 0) {
+    run_again();  // [thread.reentry]
+    return;
   }
+  if (!g_runtime_closed.load(std::memory_order_acquire) ||
+      g_closer.load(std::memory_order_relaxed) == this) {
+    return;
+  }
+  // [thread.closed] as blocked: run_again() comes back when the runtime is open
+  enter_blocked();
+  leave_blocked();
+}
+
+// [thread.reentry] The snapshot of the outermost enter_blocked() stands: the thread has promised that
+// what it refers to does not change.
+void Thread::leave_while_blocked() noexcept {
+  if (depth_ == 1) state.store(ThreadState::kBlocked, std::memory_order_release);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  store_word(depth_, depth_ - 1);
 }
 
 namespace {
@@ -93,8 +106,8 @@ void init_process() {
     fatal("no address space for the heap (64 MiB and tables at least are needed)");
   }
   TC_CHECK(pthread_key_create(&g_exit_key, on_thread_exit) == 0, "no thread-specific key left");
-  g_handshake.init();
   init_collector();
+  g_handshake.init();
 }
 
 }  // namespace
@@ -111,6 +124,7 @@ Thread& Thread::attach() {
     thread->tid = os::tid();
     thread->local = &tls;
     thread->state.store(ThreadState::kRunning, std::memory_order_relaxed);
+    thread->signalled.store(false, std::memory_order_relaxed);
     thread->requested.store(g_handshake.sequence(), std::memory_order_relaxed);
     thread->answered.store(g_handshake.sequence(), std::memory_order_relaxed);
     try {
@@ -121,17 +135,15 @@ Thread& Thread::attach() {
       g_threads.give_record(*thread);
       throw;
     }
-    g_threads.add(*thread);
-    tls.thread = thread;
+    tls.thread = thread;  // [thread.named] before the record is in the list
     tls.cache = thread->cache.data();
+    g_threads.add(*thread);
   }
-  sigset_t handshakes;
-  sigemptyset(&handshakes);
-  sigaddset(&handshakes, Handshake::signal_number());
-  pthread_sigmask(SIG_UNBLOCK, &handshakes, nullptr);
+  unblock_handshake_signals();
   pthread_setspecific(g_exit_key, thread);
   start_collector_threads();
   thread->leave();
+  if (g_handshake.asides() != 0) thread->stand_aside();
   return *thread;
 }
 
@@ -142,6 +154,7 @@ void Thread::detach() noexcept {
   lock_threads(nullptr);
   thread_detached(*this);
   g_threads.remove(*this);
+  // [thread.named] once the record is in no list
   tls.cache = gc::detail::g_no_cells.data();
   tls.thread = nullptr;
   store_word(tls.marking, true);  // the next store attaches again
@@ -156,7 +169,9 @@ bool on_own_stack(const Thread& thread, const char* sp) noexcept {
 }
 }  // namespace
 
-void Thread::answer_here() noexcept {
+void Thread::answer_here(Interrupted interrupted) noexcept {
+  interrupted_sp = interrupted.sp;
+  uint32_t sequence = 0;
   while (is_asked()) {
     store_word(depth_, 1);
     std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -164,18 +179,27 @@ void Thread::answer_here() noexcept {
       store_word(depth_, 0);
       continue;
     }
-    const uint32_t sequence = requested.load(std::memory_order_acquire);
+    sequence = requested.load(std::memory_order_acquire);
     arch::Registers registers;
     arch::spill_registers(registers);
     const char* const sp = arch::stack_pointer();
-    g_handshake.perform(*this,
-                        StackView{sp, registers.words, std::size(registers.words),
-                                  on_own_stack(*this, sp) ? nullptr : os::signal_stack_end(sp)});
+    g_handshake.perform(
+        *this,
+        StackView{sp, registers.words, std::size(registers.words),
+                  on_own_stack(*this, sp) ? nullptr : os::signal_stack_end(sp), interrupted_sp});
     g_handshake.acknowledge(*this, sequence);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     store_word(depth_, 0);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
+  if (sequence != 0 && !interrupted.in_system_call && g_handshake.asides() != 0) stand_aside();
+  interrupted_sp = nullptr;
+}
+
+// [handshake.aside] As blocked: what is asked next, the collector answers.
+void Thread::stand_aside() noexcept {
+  const BlockedWait wait(this);
+  g_handshake.stand_aside();
 }
 
 namespace {
@@ -209,7 +233,10 @@ extern "C" void tricolor_block(Thread* thread, const arch::Registers* registers,
 }
 
 void Thread::block(const arch::Registers& registers, const char* sp) noexcept {
-  if (blocked_depth_++ > 0) return;
+  if (blocked_depth_ != 0) {
+    ++blocked_depth_;
+    return;
+  }
   enter();  // no answer between the snapshot and the change of state
   std::memcpy(saved_words.data(), registers.words, sizeof(registers.words));
   constexpr size_t kRegisters = std::size(decltype(registers.words){});
@@ -219,6 +246,7 @@ void Thread::block(const arch::Registers& registers, const char* sp) noexcept {
   saved_signal_hi = own ? nullptr : os::signal_stack_end(sp);
   save_frames(saved_words.data() + kRegisters, kFrames, sp,
               own ? stack_hi : readable_end(sp, kFrames * sizeof(uintptr_t)));
+  blocked_depth_ = 1;
   state.store(ThreadState::kBlocked, std::memory_order_release);
   std::atomic_signal_fence(std::memory_order_seq_cst);
   store_word(depth_, depth_ - 1);
@@ -226,13 +254,18 @@ void Thread::block(const arch::Registers& registers, const char* sp) noexcept {
 
 void Thread::leave_blocked() noexcept {
   if (--blocked_depth_ > 0) return;
+  run_again();
+  if (is_asked() && depth_ == 0) answer_here();
+}
+
+void Thread::run_again() noexcept {
   for (int spins = 0;; ++spins) {
     // [thread.taken]
     ThreadState expected = ThreadState::kBlocked;
     if (state.compare_exchange_weak(expected, ThreadState::kRunning, std::memory_order_acq_rel)) {
       if (depth_ == 0 || !g_runtime_closed.load(std::memory_order_seq_cst) ||
           g_closer.load(std::memory_order_relaxed) == this) {
-        break;
+        return;
       }
       // [thread.closed] back to where fork() may find us
       state.store(ThreadState::kBlocked, std::memory_order_release);
@@ -245,7 +278,6 @@ void Thread::leave_blocked() noexcept {
       os::sleep_ns(20'000);
     }
   }
-  if (is_asked() && depth_ == 0) answer_here();
 }
 
 // [thread.list]

@@ -7,18 +7,25 @@
 //   kBlocked   promises not to touch collected objects. Its references lie in saved_words and above saved_sp.
 //   kTaken     blocked, and the collector is answering for it; it may not leave until it is kBlocked again.
 //
-//   kRunning -> kBlocked            the thread itself (enter_blocked)
-//   kBlocked -> kRunning            the thread itself (leave_blocked)
+//   kRunning -> kBlocked            the thread itself (enter_blocked, leave())
+//   kBlocked -> kRunning            the thread itself (leave_blocked, enter())
 //   kBlocked -> kTaken -> kBlocked  the collector, in a handshake
 //
 // [thread.depth]    depth > 0 while the thread is inside the runtime: a signal does not answer then, because
 //                   structures may be half changed. Whoever brings depth back to 0 looks for a request.
 // [thread.taken]    a thread leaves kBlocked only by its own compare-exchange from kBlocked: never while taken.
-// [thread.closed]   while the runtime is closed no thread enters it, but for the one that closed it.
+// [thread.reentry]  a blocked thread that enters the runtime (a root destroyed in a BlockingScope) runs for the length
+//                   of that section, and is blocked again behind it, with the snapshot of before: it answers nothing
+//                   itself while the collector may be answering for it.
+// [thread.closed]   while the runtime is closed no thread enters it, but for the one that closed it. Those that want
+//                   in wait as blocked: they may have all signals masked, and the closer waits for their answer.
 // [thread.list]     threads join and leave the list under g_threads.lock(). A thread that waits for that lock is
 //                   either not in the list or blocked.
 // [thread.gone]     a thread that ended without leaving the list (attached by the last destructor of a thread-specific
-//                   key) is taken out by the handshake that finds it gone.
+//                   key) is taken out by the handshake that finds it gone: the system does not know its id any more
+//                   (ESRCH, and no other refusal), or the id is another thread's by now.
+// [thread.named]    a record is in the list only while its thread's tls leads to it, so a thread that receives a signal
+//                   and has no record proves that no record with its id is alive.
 
 #include <array>
 #include <atomic>
@@ -48,7 +55,10 @@ struct StackView {
   const char* sp;
   const uintptr_t* words;
   size_t count;
+  // On a signal stack: where that ends.
   const char* signal_hi = nullptr;
+  // In a signal handler: the stack pointer of what it interrupted, which may lie on another stack.
+  const char* interrupted = nullptr;
 };
 
 // Set around fork(): nobody enters the runtime, nor comes back to it from a wait. After a handshake
@@ -78,10 +88,17 @@ class Thread {
   void enter() noexcept {
     gc::detail::store_word(depth_, depth_ + 1);
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (__builtin_expect(g_runtime_closed.load(std::memory_order_acquire), 0)) wait_outside();
+    if (__builtin_expect(g_runtime_closed.load(std::memory_order_acquire) || blocked_depth_ != 0,
+                         0)) {
+      enter_slow();
+    }
   }
   void leave() noexcept {
     std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (__builtin_expect(blocked_depth_ != 0, 0)) {
+      leave_while_blocked();
+      return;
+    }
     gc::detail::store_word(depth_, depth_ - 1);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (__builtin_expect(is_asked(), 0) && depth_ == 0) answer_here();
@@ -93,11 +110,14 @@ class Thread {
     return requested.load(std::memory_order_acquire) != answered.load(std::memory_order_relaxed);
   }
 
-  // [thread.closed] The outermost section waits, outside the runtime, until it is open again.
-  void wait_outside() noexcept __attribute__((noinline));
-
-  // Answers all requests now. The calling thread, depth 0 or in its signal handler.
-  void answer_here() noexcept __attribute__((noinline));
+  // Answers all requests now. The calling thread, kRunning at depth 0. What a handler interrupted:
+  // its stack pointer (see StackView), and whether it had better go back at once.
+  struct Interrupted {
+    const char* sp = nullptr;
+    bool in_system_call = false;
+  };
+  void answer_here(Interrupted interrupted) noexcept __attribute__((noinline));
+  void answer_here() noexcept { answer_here({}); }
 
   // Around waiting; nests. The registers of the caller, its frame and everything above stay roots,
   // on whatever stack.
@@ -122,10 +142,14 @@ class Thread {
   // thread did before.
   std::atomic<uint32_t> requested{0};
   std::atomic<uint32_t> answered{0};
+  // A signal of ours is on its way to the thread: set by the collector before it sends one
+  // (release), taken by the handler (acquire). It only tells whose signal a handler got.
+  std::atomic<bool> signalled{false};
   // Transitions above. Entering kBlocked is a release, taking and leaving it acquire: whoever moves
   // on sees what the other did before.
   std::atomic<ThreadState> state{ThreadState::kRunning};
   const char* saved_sp = nullptr;
+  const char* interrupted_sp = nullptr;   // while answer_here() runs in a handler
   const char* saved_signal_hi = nullptr;  // as in StackView
   // Registers, and the frames right above saved_sp: a constructor or wrapper that entered kBlocked
   // for its caller is gone when it returns, and its frame may hold the caller's registers.
@@ -144,6 +168,13 @@ class Thread {
   Thread* previous = nullptr;
 
  private:
+  // The rare parts of enter() and leave(). [thread.closed] [thread.reentry]
+  void enter_slow() noexcept __attribute__((noinline));
+  void leave_while_blocked() noexcept __attribute__((noinline));
+  void stand_aside() noexcept __attribute__((noinline));
+  // From kBlocked to kRunning; waits while taken, and while the runtime is closed to a section.
+  void run_again() noexcept;
+
   int depth_ = 0;
   int blocked_depth_ = 0;
 };

@@ -200,6 +200,8 @@ using runtime::Thread;
 
 void* allocate_slow(unsigned cache_index) {
   Thread& thread = Thread::attached();
+  // [handshake.aside] before it takes locks that others need in order to answer
+  if (thread.is_asked()) thread.answer_here();
   for (unsigned attempt = 0;; ++attempt) {
     {
       const RuntimeScope scope(thread);
@@ -228,6 +230,7 @@ void* allocate_large(std::size_t size, Kind kind) {
   for (unsigned attempt = 0;; ++attempt) {
     runtime::PageRun run;
     char* object = nullptr;
+    if (thread.is_asked()) thread.answer_here();
     {
       const RuntimeScope scope(thread);
       if (Span* const span = runtime::g_spans.create_large(thread, kind, size, run)) {

@@ -70,8 +70,9 @@ void name_thread(const char* name) noexcept;
 int tid() noexcept;
 int pid() noexcept;
 
-// False when there is no such thread.
-bool signal_thread(int pid, int tid, int signal) noexcept;
+// 0, or why the signal was not sent: ESRCH when there is no such thread, EAGAIN when the system has no
+// room for it.
+int signal_thread(int pid, int tid, int signal) noexcept;
 
 // Where the calling thread's stack may lie: *lo <= every frame < *hi. Memory at *lo need not be
 // mapped (guard pages, a main stack that has not grown yet): read only from the stack pointer up.
@@ -87,6 +88,9 @@ void yield() noexcept;
 
 // At least `ns`, signals notwithstanding.
 void sleep_ns(int64_t ns) noexcept;
+
+// At most `size` bytes of a file of /proc, read at once; 0 when it cannot be read.
+size_t read_file(const char* path, char* out, size_t size) noexcept;
 
 // --- Barriers in other threads -------------------------------------------------------------------
 

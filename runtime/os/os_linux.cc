@@ -206,9 +206,9 @@ void name_thread(const char* name) noexcept {
 int tid() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
 int pid() noexcept { return ::getpid(); }
 
-bool signal_thread(int pid, int tid, int signal) noexcept {
+int signal_thread(int pid, int tid, int signal) noexcept {
   KeepErrno keep;
-  return ::syscall(SYS_tgkill, pid, tid, signal) == 0;
+  return ::syscall(SYS_tgkill, pid, tid, signal) == 0 ? 0 : errno;
 }
 
 bool stack_bounds(char** lo, char** hi) noexcept {
@@ -257,6 +257,16 @@ void sleep_ns(int64_t ns) noexcept {
   const timespec deadline{static_cast<time_t>(until / kSecond), static_cast<long>(until % kSecond)};
   while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nullptr) == EINTR) {
   }
+}
+
+// By bare system calls: open() and read() are cancellation points.
+size_t read_file(const char* path, char* out, size_t size) noexcept {
+  KeepErrno keep;
+  const auto fd = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC));
+  if (fd < 0) return 0;
+  const long got = ::syscall(SYS_read, fd, out, size);
+  ::syscall(SYS_close, fd);
+  return got > 0 ? static_cast<size_t>(got) : 0;
 }
 
 bool membarrier_register() noexcept {

@@ -209,6 +209,38 @@ TEST_CASE("options: gcsignal refuses what cannot be a request for a collection")
   }
 }
 
+TEST_CASE("options: handshakesignal takes names, real-time signals and their numbers") {
+  const auto signal = [](const std::string& value) {
+    return parse_clean({{"GODEBUG", "handshakesignal=" + value}}).handshakesignal;
+  };
+  CHECK(signal("URG") == SIGURG);
+  CHECK(signal("SIGUSR2") == SIGUSR2);
+  CHECK(signal("RTMIN") == SIGRTMIN);
+  CHECK(signal("RTMIN+3") == SIGRTMIN + 3);
+  CHECK(signal("SIGRTMAX-1") == SIGRTMAX - 1);
+  CHECK(signal(std::to_string(SIGRTMAX)) == SIGRTMAX);
+}
+
+TEST_CASE("options: handshakesignal refuses what may not be used") {
+  for (const char* value :
+       {"KILL", "HUP", "SEGV", "10", "65", "RTMIN-1", "RTMAX+1", "RTMIN+99", ""}) {
+    const std::string setting = "handshakesignal=" + std::string(value);
+    CAPTURE(setting);
+    const Outcome outcome = parse({{"GODEBUG", setting}});
+    CHECK(outcome.options.handshakesignal == 0);
+    REQUIRE(outcome.complaints.size() == 1);
+    CHECK(outcome.complaints[0].starts_with("GODEBUG|" + setting + "|one of URG, "));
+    CHECK(outcome.complaints[0].ends_with("|SIGURG"));
+  }
+}
+
+TEST_CASE("options: hangreport takes seconds") {
+  CHECK(parse_clean({{"GODEBUG", "hangreport=5"}}).hangreport_s == 5);
+  const Outcome outcome = parse({{"GODEBUG", "hangreport=x"}});
+  CHECK(outcome.complaints ==
+        std::vector<std::string>{"GODEBUG|hangreport=x|a number from 0 to 1000000|0"});
+}
+
 // [options.never-silent]
 TEST_CASE("options: an unknown key is named and the others still count") {
   const Outcome outcome =
@@ -216,8 +248,8 @@ TEST_CASE("options: an unknown key is named and the others still count") {
   CHECK(outcome.options.gctrace == 1);
   CHECK(outcome.options.scavtrace);
   const std::string rest =
-      "|gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal"
-      "|nothing: the key is unknown";
+      "|gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
+      "handshakesignal, hangreport|nothing: the key is unknown";
   REQUIRE(outcome.complaints.size() == 4);
   CHECK(outcome.complaints[0] == "GODEBUG|madvdontneed=1" + rest);
   CHECK(outcome.complaints[1] == "GODEBUG| scavtrace=1" + rest);
@@ -326,7 +358,9 @@ TEST_CASE("options: the environment's complaints are lines on stderr") {
         "tricolor: GOGC: \"fast\" is not understood; accepted: a percentage from 0 to 2147483647, "
         "or off; using 100\n"
         "tricolor: GODEBUG: \"asyncpreemptoff=1\" is not understood; accepted: gctrace, "
-        "gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal; using "
+        "gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
+        "handshakesignal, "
+        "hangreport; using "
         "nothing: the key is unknown\n");
 }
 
