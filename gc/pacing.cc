@@ -1,6 +1,7 @@
 #include "gc/pacing.h"
 
 #include <algorithm>
+#include <cmath>
 #include <mutex>
 
 #include "gc/collector.h"
@@ -10,6 +11,7 @@
 #include "gc/thread_data.h"
 #include "gc/workers.h"
 #include "gc/worklist.h"
+#include "runtime/handshake.h"
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/heap/spans.h"
@@ -112,23 +114,41 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
   flush(data);
   data.assist_debt += static_cast<int64_t>(
       std::min(1e15, static_cast<double>(bytes) * work_per_byte_.load(std::memory_order_relaxed)));
-  if (data.assist_debt <= 0) return;
+  if (data.assist_debt <= 0) {
+    // While a cycle enters or leaves there is nothing to owe; a handshake may be what it waits for.
+    if (g_cycle.phase.load(std::memory_order_relaxed) != Phase::kMark) wait_if_outrun(thread);
+    return;
+  }
   data.assist_debt -= g_workers.take_credit(data.assist_debt);
   if (data.assist_debt > 0 && !limiting_.load(std::memory_order_relaxed)) assist(thread);
+}
+
+// [pacing.crowd] Those that wait ran a moment ago, and will again.
+double Pacing::threads_per_processor() const noexcept {
+  double threads =
+      runtime::g_handshake.running_threads() + stalled_.load(std::memory_order_relaxed);
+  if (threads == 0) threads = static_cast<double>(runtime::g_threads.count());  // no cycle yet
+  return std::max(1.0, threads / std::max(1.0, processors_));
 }
 
 // [pacing.outrun] Outside of marking there is no work to give it: the cycle's end is all that helps.
 void Pacing::wait_if_outrun(Thread& thread) noexcept {
   // Before the heap's size is read: the end of a cycle changes both, this one last.
-  const uint32_t seen = g_worklist.wake_word();
+  const uint32_t seen = g_worklist.cycle_end_word();
   const int64_t goal = this->goal();
   const int64_t beyond = heap_live() - goal;
-  if (beyond <= goal / 8 || limiting_.load(std::memory_order_relaxed) ||
-      g_collector.on_this_thread())
-    return;
-  const double share = std::min(1.0, static_cast<double>(beyond) / static_cast<double>(goal));
-  stall(thread, seen, runtime::os::now_ns(),
-        kAssistSliceNs + static_cast<int64_t>(share * kOutrunNs));
+  const double crowd = threads_per_processor();
+  const bool crowded = crowd > 1;
+  const auto allowed = crowded ? static_cast<int64_t>(crowd * processors_) * kCrowdBytes : goal / 8;
+  if (beyond <= allowed || g_collector.on_this_thread()) return;
+  if (limiting_.load(std::memory_order_relaxed) && !crowded && beyond <= goal) return;
+  const double share = static_cast<double>(beyond) / static_cast<double>(goal);
+  double ns =
+      static_cast<double>(kAssistSliceNs) + std::min(1.0, share) * static_cast<double>(kOutrunNs);
+  if (share > 1) ns *= std::exp2(std::min(10.0, 4 * (share - 1)));
+  const auto at_most =
+      static_cast<int64_t>(std::min(ns * crowd, static_cast<double>(kLongestStallNs)));
+  stall(thread, runtime::os::now_ns(), [=] { g_worklist.wait_for_cycle_end(seen, at_most); });
 }
 
 void Pacing::assist(Thread& thread) noexcept {
@@ -143,11 +163,14 @@ void Pacing::assist(Thread& thread) noexcept {
     // Others hold all the work there is. A thread deep in debt waits a little: its asking makes
     // them share, and the heap does not run away while they finish.
     if (data.assist_debt > kStallDebt) {
-      stall(thread, seen, start, kAssistSliceNs);
+      if (threads_per_processor() <= 1)
+        stall(thread, start, [=] { g_worklist.wait_stalled(seen, kAssistSliceNs); });
       wait_if_outrun(thread);
     }
     return;
   }
+  // By its own clock: where processors are short the time that passes is mostly that of others.
+  const int64_t cpu = runtime::os::thread_cpu_ns();
   int64_t now = start;
   {
     Marker marker;
@@ -161,18 +184,22 @@ void Pacing::assist(Thread& thread) noexcept {
       now = runtime::os::now_ns();
     }
   }
-  assist_ns_.fetch_add(now - start, std::memory_order_relaxed);
+  assist_ns_.fetch_add(runtime::os::thread_cpu_ns() - cpu, std::memory_order_relaxed);
   assist_slices_.fetch_add(1, std::memory_order_relaxed);
   raise_to(assist_longest_ns_, now - start);
 }
 
-// Until work has arrived after `seen`, the cycle is over or the time is; counted as a stall from
-// `start` on.
-void Pacing::stall(Thread& thread, uint32_t seen, int64_t start, int64_t at_most_ns) noexcept {
+// Counted as a stall from `start` on.
+template <class Wait>
+void Pacing::stall(Thread& thread, int64_t start, Wait wait) noexcept {
+  stalled_.fetch_add(1, std::memory_order_relaxed);
   {
-    const runtime::BlockedWait wait(&thread);
-    g_worklist.wait_stalled(seen, at_most_ns);
+    const runtime::BlockedWait blocked(&thread);
+    wait();
+    // [handshake.aside] The collector has answered for it.
+    runtime::g_handshake.stand_aside();
   }
+  stalled_.fetch_sub(1, std::memory_order_relaxed);
   g_collector.count_stall(runtime::os::now_ns() - start);
 }
 

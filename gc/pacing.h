@@ -5,8 +5,13 @@
 // [pacing.charge]  a thread counts what it takes for itself and adds it to the heap's figure in steps of
 //                  kChargeStep, at once while a cycle marks.
 // [pacing.outrun]  a thread that allocates while the heap is an eighth beyond its goal waits for the cycle to end, up
-//                  to 1.1 ms for each kChargeStep: else the heap would grow without bound, all of it black, while a
-//                  handshake waits for a thread that the system does not let run.
+//                  to 1.1 ms for each kChargeStep at twice the goal: else the heap would grow without bound, all of it
+//                  black, while a handshake waits for a thread that the system does not let run. From there on the
+//                  wait doubles with each further quarter of the goal, up to a second: where a thread cannot answer
+//                  at all, the heap stays within some four times its goal and 64 KiB a second and thread.
+// [pacing.crowd]   where more threads run than there are processors, waits are longer by as much, so that all of them
+//                  together allocate no faster than one a processor would; they begin 128 KiB a thread beyond the goal
+//                  and end with the cycle alone. Threads that wait leave the processors to those that hold it up.
 // One assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
 // Threads: charge() and assist(): any, in a runtime section; the rest: the collector, or under lock().
 
@@ -26,6 +31,8 @@ class Pacing {
   static constexpr int64_t kChargeStep = 64 << 10;
   static constexpr int64_t kAssistSliceNs = 100'000;
   static constexpr int64_t kOutrunNs = 1'000'000;
+  static constexpr int64_t kCrowdBytes = 128 << 10;
+  static constexpr int64_t kLongestStallNs = 1'000'000'000;
   static constexpr int64_t kStallDebt = 128 << 10;  // scan work
   static constexpr int64_t kAccountNs = CpuLimiter::kRimPerProcessorNs / 2;
 
@@ -73,8 +80,10 @@ class Pacing {
 
  private:
   void assist(runtime::Thread& thread) noexcept;
-  void stall(runtime::Thread& thread, uint32_t seen, int64_t start, int64_t at_most_ns) noexcept;
+  template <class Wait>
+  void stall(runtime::Thread& thread, int64_t start, Wait wait) noexcept;
   void wait_if_outrun(runtime::Thread& thread) noexcept;
+  double threads_per_processor() const noexcept;
   void publish_locked() noexcept;
   HeapBytes heap_bytes_locked() const noexcept;
   void update_goal_locked() noexcept;
@@ -99,6 +108,7 @@ class Pacing {
   std::atomic<int64_t> goal_{INT64_MAX};
   std::atomic<int64_t> resident_goal_{INT64_MAX};
   std::atomic<double> work_per_byte_{0};
+  std::atomic<uint32_t> stalled_{0};   // threads that wait for the collector now
   std::atomic<bool> limiting_{false};  // by the CPU limiter
   std::atomic<bool> limited_{false};   // by the memory limit: the goal
   std::atomic<int64_t> assist_ns_{0};

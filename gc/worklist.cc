@@ -183,7 +183,13 @@ void Worklist::wait_stalled(uint32_t seen, int64_t timeout_ns) noexcept {
   stalled_.fetch_sub(1, std::memory_order_relaxed);
 }
 
+void Worklist::wait_for_cycle_end(uint32_t seen, int64_t timeout_ns) noexcept {
+  wait(&cycle_end_, seen, timeout_ns);
+}
+
 void Worklist::wake_stalled() noexcept {
+  cycle_end_.fetch_add(1, std::memory_order_release);
+  wake(&cycle_end_, INT32_MAX);
   wake_.fetch_add(1, std::memory_order_seq_cst);
   if (stalled_.load(std::memory_order_seq_cst) != 0) wake(&wake_, INT32_MAX);
 }

@@ -86,6 +86,9 @@ class Worklist {
   void wake_all() noexcept;
   // The same for a thread of the program, which sleeps until wake_stalled() too: the cycle is over.
   void wait_stalled(uint32_t seen, int64_t timeout_ns) noexcept;
+  // Until the cycle is over, whatever arrives: of many threads each would wake for every block.
+  uint32_t cycle_end_word() const noexcept { return cycle_end_.load(std::memory_order_acquire); }
+  void wait_for_cycle_end(uint32_t seen, int64_t timeout_ns) noexcept;
   void wake_stalled() noexcept;
   bool somebody_waits() const noexcept { return waiting_.load(std::memory_order_relaxed) != 0; }
 
@@ -126,6 +129,8 @@ class Worklist {
   // Of those who wait, the threads of the program. Raised (seq_cst) before wake_ is compared, read
   // after wake_ is changed: one of the two sees the other.
   std::atomic<uint32_t> stalled_{0};
+  // Changes (release) when a cycle is over; slept on.
+  std::atomic<uint32_t> cycle_end_{0};
   std::atomic<bool> overflowed_{false};
   std::atomic<size_t> bytes_{0};
 };
