@@ -12,7 +12,7 @@ namespace tricolor::gc {
 // std::atomic<T*> for a reference in a collected object: lock-free, every successful store goes
 // through the write barrier. There is no ABA: an address cannot be reused while a thread still
 // holds it on its stack, so compare_exchange needs neither tags nor hazard pointers. Any thread;
-// all but load() attach it.
+// attaches it.
 template <class T>
 class atomic {
  public:
@@ -32,6 +32,7 @@ class atomic {
   bool is_lock_free() const noexcept { return is_always_lock_free; }
 
   T* load(std::memory_order order = std::memory_order_seq_cst) const noexcept {
+    detail::attach_before_load();
     return target_.load(order);
   }
   operator T*() const noexcept { return load(); }

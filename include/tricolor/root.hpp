@@ -30,7 +30,8 @@ TRICOLOR_API void give_root_slot(RootSlot* slot) noexcept;  // any thread, also 
 // behind; the other operations may take a slot from the runtime the first time a root becomes
 // non-null (std::bad_alloc).
 //
-// Threads: one root is used by one thread at a time; different roots by any threads.
+// Threads: one root is used by one thread at a time; different roots by any threads. Reading one
+// attaches the thread (the program ends without memory for that), unless it is null.
 template <class T>
 class root {
  public:
@@ -79,8 +80,10 @@ class root {
   }
 
   T* get() const noexcept {
+    if (slot_ == nullptr) return nullptr;
+    detail::attach_before_load();
     // The slot holds the T* itself (as void*), so a base class pointer comes back as it went in.
-    return slot_ == nullptr ? nullptr : static_cast<T*>(const_cast<void*>(slot_->target));
+    return static_cast<T*>(slot_->target);
   }
   operator T*() const noexcept { return get(); }
   explicit operator bool() const noexcept { return get() != nullptr; }

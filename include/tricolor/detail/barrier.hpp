@@ -5,9 +5,11 @@
 //                           if (self.marking) shade(target)
 //
 // Wherever a signal lands, either the test still lies ahead, or `target` is in a register or frame
-// that the handshake scans. What a store deletes needs no record: stacks stay grey and are scanned
-// again at termination. ARCHITECTURE.md ("Barrier and handshakes") has the argument, tests/model/
-// the exhaustive check.
+// that the handshake scans. A thread's first store attaches it after the store: a thread that is
+// not attached has no reference yet, for every way to one attaches it first (make, a root, a
+// gc::atomic, a weak lock), so what it stores was null, or broke rule 3. What a store deletes needs
+// no record: stacks stay grey and are scanned again at termination. ARCHITECTURE.md ("Barrier and
+// handshakes") has the argument, tests/model/ the exhaustive check.
 #pragma once
 
 #include <tricolor/detail/thread_local.hpp>
@@ -18,6 +20,13 @@ TRICOLOR_ALWAYS_INLINE void shade(const volatile void* target) noexcept {
   if (__builtin_expect(load_word(tls.marking), 0)) {
     shade_slow(const_cast<void*>(target));
   }
+}
+
+// Before a reference is read from where any thread may find one: what was read must be found on
+// this thread's stack and in its registers. Only the thread itself changes tls.thread, so the
+// compiler may test it once for many reads.
+TRICOLOR_ALWAYS_INLINE void attach_before_load() noexcept {
+  if (__builtin_expect(tls.thread == nullptr, 0)) attach_slow();
 }
 
 // Before a reference is read and written in one step: what was read must be found in this thread's
