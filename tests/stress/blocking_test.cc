@@ -230,6 +230,45 @@ TEST_CASE(
   CHECK_MESSAGE(findings.count() == 0, findings.first());
 }
 
+// [thread.reentry] No collected object is touched, but the library is entered while the collector may be
+// answering for the thread.
+TEST_CASE("stress blocking: roots and weak references end inside a BlockingScope") {
+  Findings findings;
+  CollectingThread collector(scaled(kLongChain) / 10);
+  on_threads(3, [&](std::size_t t) {
+    for (std::size_t round = 0; round < stress_rounds(60); ++round) {
+      constexpr std::size_t kHeld = 200;
+      std::array<Node*, kHeld> held;
+      std::vector<gc::root<Node>> roots;
+      std::vector<gc::weak<Node>> weaks;
+      for (std::size_t i = 0; i < kHeld; ++i) {
+        held[i] = gc::make<Node>(t * kHeld + i);
+        held[i]->left = gc::make<Node>(~(t * kHeld + i));
+        for (int more = 0; more < 10; ++more) {
+          roots.emplace_back(gc::make<Node>(i));
+          weaks.emplace_back(held[i]);
+        }
+      }
+      {
+        const runtime::BlockingScope blocking;
+        while (!roots.empty()) {
+          roots.pop_back();
+          weaks.pop_back();
+        }
+      }
+      for (std::size_t i = 0; i < kHeld; ++i) {
+        if (!held[i]->intact() || held[i]->key != t * kHeld + i || !held[i]->left->intact()) {
+          findings.expect(false, "an object is gone that was held over a BlockingScope");
+          break;
+        }
+      }
+    }
+  });
+  collector.stop();
+  CAPTURE(findings.first());
+  CHECK(findings.count() == 0);
+}
+
 TEST_CASE("stress blocking: in and out of BlockingScope all the time") {
   Findings findings;
   CollectingThread collector;

@@ -90,6 +90,38 @@ TEST_CASE(
 }
 
 // [thread.list] [handshake.open]
+TEST_CASE("stress threads: ones whose first operation is a load keep what they loaded") {
+  struct Top {
+    gc::atomic<Node> head;
+  };
+  gc::root<Top> top = gc::make<Top>();
+  Findings findings;
+  CollectingThread collector(scaled(kLongChain) / 10);
+  for (std::size_t round = 0; round < stress_rounds(400); ++round) {
+    for (std::size_t i = 0; i < 4; ++i) {
+      Node* const node = gc::make<Node>(round * 4 + i);
+      node->left = top->head.load();
+      top->head.store(node);
+    }
+    on_threads(4, [&](std::size_t) {
+      Top* const shared = top;  // a read of a root: this thread has done nothing else yet
+      Node* node = shared->head.load();
+      for (;;) {
+        if (node == nullptr) return;
+        for (int i = 0; i < 20; ++i) std::this_thread::yield();
+        if (!node->intact()) {
+          findings.expect(false, "a node was reclaimed while its thread held it");
+          return;
+        }
+        if (shared->head.compare_exchange_weak(node, node->left)) return;
+      }
+    });
+  }
+  collector.stop();
+  CAPTURE(findings.first());
+  CHECK(findings.count() == 0);
+}
+
 TEST_CASE("stress threads: attached and detached over and over") {
   Findings findings;
   CollectingThread collector(scaled(kLongChain));
