@@ -65,7 +65,7 @@ bool table_reaches(size_t word) {
   const size_t needed = word / 64 + 1;
   if (needed <= g_reference_words_end.load(std::memory_order_acquire)) return true;
   const std::lock_guard guard(g_table_lock);
-  const size_t pages = g_heap.limit() >> detail::kPageShift;
+  const size_t pages = g_heap.described_bytes() >> detail::kPageShift;
   if (g_reference_words_end.load(std::memory_order_relaxed) == 0 &&
       !g_reference_words.reserve((g_heap.reserved_bytes() >> detail::kPageShift) * kWordsPerPage)) {
     return false;
@@ -108,7 +108,7 @@ const char* type_of(const void* object, int& length) noexcept {
 class ExactMark {
  public:
   ExactMark() noexcept
-      : words_((g_heap.limit() >> detail::kPageShift) * 8),
+      : words_((g_heap.described_bytes() >> detail::kPageShift) * 8),
         reached_(static_cast<uint64_t*>(os::map(words_ * sizeof(uint64_t)))),
         capacity_(words_ * 64),
         stack_(static_cast<char**>(os::map(capacity_ * sizeof(char*)))) {}

@@ -69,13 +69,15 @@ bool HeapMap::reserve_tables(size_t pages) noexcept {
   alloc_ = nullptr;
   if (reserve_table(page_info_, pages) && reserve_table(large_head_, pages) &&
       reserve_table(spans_, pages) && reserve_table(mark_, pages * kWordsPerPage) &&
-      reserve_table(alloc_, pages * kWordsPerPage)) {
+      reserve_table(alloc_, pages * kWordsPerPage) &&
+      os::make_readable(page_info_, pages * sizeof(*page_info_))) {  // [map.limit]
     return true;
   }
   if (page_info_ != nullptr) os::unmap(page_info_, pages * sizeof(*page_info_));
   if (large_head_ != nullptr) os::unmap(large_head_, pages * sizeof(*large_head_));
   if (spans_ != nullptr) os::unmap(spans_, pages * sizeof(*spans_));
   if (mark_ != nullptr) os::unmap(mark_, pages * kWordsPerPage * sizeof(*mark_));
+  if (alloc_ != nullptr) os::unmap(alloc_, pages * kWordsPerPage * sizeof(*alloc_));
   return false;
 }
 
@@ -97,9 +99,7 @@ bool HeapMap::ensure_tables(uint32_t end_page) noexcept {
     os::advise_huge(mark_,
                     end * kWordsPerPage * sizeof(uint64_t) / os::kHugePageSize * os::kHugePageSize);
   }
-  tables_end_.store(end, std::memory_order_relaxed);
-  // [map.limit]
-  limit_.store(static_cast<size_t>(end) << kPageShift, std::memory_order_release);
+  tables_end_.store(end, std::memory_order_release);
   return true;
 }
 

@@ -13,8 +13,19 @@
 // [map.publish]  page_info of a new span is stored before any address in it is given out. A reader has such an
 //                address and indexes the table with it: on x86 the store order suffices, on Arm the release
 //                fence of publish_span() and the reader's address dependency.
-// [map.limit]    limit() only grows; every address given out so far lies below it. What lies below it may be
-//                looked up; above it the tables are not there.
+// [map.limit]    a lookup compares with limit(), which is constant after init(), and reads page_info, readable for the
+//                whole range and zero where no span is; only what is not zero leads on to the other tables. So all
+//                that decides about an address is either constant or read at a place computed from the address.
+//
+// Why [map.limit]: a bound that grows with the heap is read independently of the address. Arm may
+// satisfy that load before the one that brought the address, an acquire on the bound
+// notwithstanding (it orders what follows the bound, not what precedes it):
+//
+//     grower:  bound = new; fence; page_info[p] = i; fence; slot = p
+//     reader:  x = slot (relaxed); if (x < bound) look up           sees p, and the old bound
+//
+// A new address would be taken for none of ours, and not be shaded. The same holds for a bound kept
+// in a register over a scan, on any processor.
 // Threads: lookups by any, also in signal handlers. ensure_tables() under the page heap's callers' lock (see
 // spans.cc).
 
@@ -44,7 +55,13 @@ class HeapMap {
 
   char* base() const noexcept { return base_; }
   size_t reserved_bytes() const noexcept { return reserved_bytes_; }
-  size_t limit() const noexcept { return limit_.load(std::memory_order_acquire); }
+  // [map.limit] Addresses that may be looked up lie this far above base() at most.
+  size_t limit() const noexcept { return reserved_bytes_; }
+  // How much of the range the tables describe so far: addresses given out before the call lie
+  // below.
+  size_t described_bytes() const noexcept {
+    return size_t{tables_end_.load(std::memory_order_acquire)} << gc::detail::kPageShift;
+  }
 
   // Makes the tables usable for all pages below `end_page`. False when memory is gone. Serialised
   // by the caller.
@@ -125,7 +142,7 @@ class HeapMap {
 
   bool reserve_tables(size_t pages) noexcept;
 
-  // All but limit_ and tables_end_ are constant after init().
+  // All but tables_end_ are constant after init().
   char* base_ = nullptr;
   size_t reserved_bytes_ = 0;
   uint16_t* page_info_ = nullptr;
@@ -133,9 +150,8 @@ class HeapMap {
   Span* spans_ = nullptr;
   uint64_t* mark_ = nullptr;
   uint64_t* alloc_ = nullptr;
-  // Stored by ensure_tables() (release) after the tables are there; read by lookups (acquire).
-  std::atomic<size_t> limit_{0};
-  // Written under the callers' lock; statistics read it relaxed.
+  // Stored by ensure_tables() (release) after the tables are there, under the callers' lock;
+  // described_bytes() reads it (acquire), statistics relaxed.
   std::atomic<uint32_t> tables_end_{0};
 };
 

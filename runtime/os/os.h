@@ -26,6 +26,9 @@ void* reserve_aligned(size_t bytes, size_t alignment) noexcept;
 // Makes reserved memory readable and writable, zero-filled on first touch. False when refused.
 [[nodiscard]] bool commit(void* address, size_t bytes) noexcept;
 
+// Makes reserved memory readable: it reads as zero, and no limit counts it. False when refused.
+[[nodiscard]] bool make_readable(void* address, size_t bytes) noexcept;
+
 // Back to reserved: contents and access are gone.
 void decommit(void* address, size_t bytes) noexcept;
 

@@ -132,6 +132,11 @@ bool commit(void* address, size_t bytes) noexcept {
   return ::mprotect(address, bytes, PROT_READ | PROT_WRITE) == 0;
 }
 
+bool make_readable(void* address, size_t bytes) noexcept {
+  KeepErrno keep;
+  return ::mprotect(address, bytes, PROT_READ) == 0;
+}
+
 void decommit(void* address, size_t bytes) noexcept {
   KeepErrno keep;
   advise(address, bytes, MADV_DONTNEED);
