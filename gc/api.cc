@@ -142,7 +142,7 @@ void* allocate_array(std::size_t count, std::size_t element_size, std::size_t al
   void* cell;
   if (cell_size <= kMaxSmallSize) {
     const unsigned index = cache_index(kind, size_class_of(bytes));
-    CacheEntry& entry = tls.cache[index];
+    CacheEntry& entry = this_thread().cache[index];
     const std::uint64_t free = load_word(entry.free);
     if (free == 0) {
       cell = allocate_slow(index);

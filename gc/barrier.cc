@@ -55,7 +55,7 @@ void shade_slow(void* target) noexcept {
   Thread& thread = Thread::attached();  // also for a null that took a reference in exchange
   if (target == nullptr) return;
   const runtime::RuntimeScope scope(thread);
-  if (!load_word(tls.marking)) return;
+  if (!load_word(this_thread().marking)) return;
   shade_address(thread, target);
 }
 

@@ -52,7 +52,7 @@ void free_object(Thread& thread, Cell cell) noexcept {
     if (span.pending != nullptr) {
       span.pending[cell.index / 64] &= ~(uint64_t{1} << (cell.index % 64));
     }
-    if (detail::load_word(detail::tls.marking)) return;  // [destroy.not-while-marking]
+    if (detail::load_word(detail::this_thread().marking)) return;  // [destroy.not-while-marking]
     runtime::sweep_locked(span);
     if (!g_heap.is_allocated(cell)) return;  // that sweep has freed it
     // [destroy.before-sweep] From here on no sweep comes before this thread has left the runtime.

@@ -132,7 +132,8 @@ bool FinalizerThread::run_some() noexcept {
     const runtime::RuntimeScope scope(self);
     finished = take_some();
     // [finalizer.roots]
-    if (has_entry_ && entry_.hidden != Entry::kNone && detail::load_word(detail::tls.marking)) {
+    if (has_entry_ && entry_.hidden != Entry::kNone &&
+        detail::load_word(detail::this_thread().marking)) {
       shade_address(self, entry_.object());
     }
   }

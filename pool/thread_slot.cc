@@ -76,7 +76,7 @@ void init() noexcept {
 }  // namespace
 
 constinit thread_local std::array<Entry, kEntries> thread_entries
-    __attribute__((tls_model("initial-exec"))){};
+    __attribute__((tls_model("initial-exec"), used)){};
 
 uint32_t thread_slot() noexcept {
   if (t_state.has_slot) return t_state.slot;

@@ -23,8 +23,9 @@ namespace {
 constinit std::array<CacheEntry, kCacheEntries> g_no_cells{};
 }  // namespace
 
+// used: inlined code names it in assembly.
 constinit thread_local ThreadLocal tls
-    __attribute__((tls_model("initial-exec"))) = {g_no_cells.data(), nullptr, true};
+    __attribute__((tls_model("initial-exec"), used)) = {g_no_cells.data(), nullptr, true};
 
 void attach_slow() { runtime::Thread::attached(); }
 

@@ -74,7 +74,7 @@ extern "C" void tricolor_enter_blocked(Thread* thread) noexcept;
 
 class Thread {
  public:
-  static Thread* current() noexcept { return gc::detail::tls.thread; }
+  static Thread* current() noexcept { return gc::detail::this_thread().thread; }
   // The calling thread's record; attaches it first if need be. std::bad_alloc.
   static Thread& attached() {
     Thread* const self = current();

@@ -92,7 +92,16 @@ extern TRICOLOR_API constinit thread_local std::array<Entry, kEntries> thread_en
     __attribute__((tls_model("initial-exec")));
 
 TRICOLOR_ALWAYS_INLINE Entry& entry_of(const PoolHead& pool) noexcept {
-  return thread_entries[reinterpret_cast<std::uintptr_t>(&pool) / 64 % kEntries];
+#if defined(__aarch64__)
+  std::size_t offset;  // as this_thread()
+  asm("adrp %0, :gottprel:_ZN8tricolor4sync6detail14thread_entriesE\n\t"
+      "ldr %0, [%0, :gottprel_lo12:_ZN8tricolor4sync6detail14thread_entriesE]"
+      : "=r"(offset));
+  Entry* const entries = reinterpret_cast<Entry*>(gc::detail::thread_pointer() + offset);
+#else
+  Entry* const entries = thread_entries.data();
+#endif
+  return entries[reinterpret_cast<std::uintptr_t>(&pool) / 64 % kEntries];
 }
 
 // The calling thread's local of the pool's current generation, if it is at hand. `epoch` is one of

@@ -42,6 +42,28 @@ struct ThreadLocal {
 extern TRICOLOR_API constinit thread_local ThreadLocal tls
     __attribute__((tls_model("initial-exec")));
 
+// The calling thread's, found anew at each call. A fiber may go on on another thread after a
+// switch, and a compiler that knows nothing of switches keeps the thread pointer in a register
+// across one where reading it is an instruction of its own (AArch64). The offset from it is the
+// same for all threads and may be kept. On x86-64 every access goes through %fs as it is then; not
+// so with -mno-tls-direct-seg-refs, which is no option for programs whose fibers change threads.
+#if defined(__aarch64__)
+TRICOLOR_ALWAYS_INLINE char* thread_pointer() noexcept {
+  char* pointer;
+  asm volatile("mrs %0, tpidr_el0" : "=r"(pointer));
+  return pointer;
+}
+TRICOLOR_ALWAYS_INLINE ThreadLocal& this_thread() noexcept {
+  std::size_t offset;
+  asm("adrp %0, :gottprel:_ZN8tricolor2gc6detail3tlsE\n\t"
+      "ldr %0, [%0, :gottprel_lo12:_ZN8tricolor2gc6detail3tlsE]"
+      : "=r"(offset));
+  return *reinterpret_cast<ThreadLocal*>(thread_pointer() + offset);
+}
+#else
+TRICOLOR_ALWAYS_INLINE ThreadLocal& this_thread() noexcept { return tls; }
+#endif
+
 // Single-word accesses that a signal or the collector may observe half way through a sequence.
 // Volatile keeps their order among themselves, which is all a signal needs; ThreadSanitizer is
 // shown the atomics.
@@ -74,7 +96,7 @@ TRICOLOR_API void attach_slow();
 // the addition below the store to `free`: [alloc.address-first].
 template <unsigned Index, std::size_t Size>
 TRICOLOR_ALWAYS_INLINE void* allocate_cell() {
-  CacheEntry& entry = tls.cache[Index];
+  CacheEntry& entry = this_thread().cache[Index];
   const std::uint64_t free = load_word(entry.free);
   if (__builtin_expect(free == 0, 0)) return allocate_slow(Index);
   char* cell = load_word(entry.base) + static_cast<std::size_t>(__builtin_ctzll(free)) * Size;
