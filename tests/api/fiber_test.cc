@@ -1,7 +1,12 @@
 // runtime::register_stack: references on fibers' stacks, whether the fibers run or not.
 #include "tests/fiber.hpp"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 namespace tricolor::tests {
@@ -151,6 +156,147 @@ TEST_CASE("fiber: many at once, switched in turn while cycles run back to back")
   }
   CHECK(bad == 0);
 }
+
+// Overwrites what a call that returned has left below the caller's frame.
+__attribute__((noinline)) void scrub() {
+  volatile std::uintptr_t words[1024];
+  for (auto& word : words) word = 0;
+}
+
+__attribute__((noinline)) Node* watched_node(Census& census, std::uint64_t key) {
+  Node* const node = gc::make<Node>(key);
+  node->left = gc::make<Node>(key + 1);
+  census.add(node);
+  return node;
+}
+
+// Frames of its own around the constructor, which are gone while the caller waits.
+class Waiting {
+ public:
+  __attribute__((noinline)) void begin() { scope_.emplace(); }
+  __attribute__((noinline)) void end() { scope_.reset(); }
+
+ private:
+  std::optional<runtime::BlockingScope> scope_;
+};
+
+void wait_for_cycles(const CollectingThread& collector) {
+  const std::uint64_t from = collector.cycles();
+  while (collector.cycles() < from + 2) std::this_thread::yield();
+}
+
+// The reference lies in a callee-saved register, which the functions that block push and reuse.
+TEST_CASE("fiber: a register of one that is blocked is a root, through a wrapper too") {
+  constexpr std::uint64_t kRounds = 20;
+  Census census;
+  std::size_t bad = 0;
+  {
+    CollectingThread collector;
+    Fiber fiber([&](Fiber&) {
+      for (std::uint64_t i = 0; i < kRounds; ++i) {
+        Node* const node = watched_node(census, i);
+        scrub();
+        {
+          const runtime::BlockingScope scope;
+          scrub();
+          wait_for_cycles(collector);
+        }
+        if (!node->intact() || !node->left->intact() || node->left->key != i + 1) ++bad;
+        Waiting waiting;
+        waiting.begin();
+        scrub();
+        wait_for_cycles(collector);
+        waiting.end();
+        if (!node->intact() || !node->left->intact() || node->left->key != i + 1) ++bad;
+      }
+    });
+    CHECK(!fiber.resume());
+  }
+  CHECK(census.size() == kRounds);
+  CHECK(bad == 0);
+}
+
+const CollectingThread* g_signal_collector = nullptr;
+std::atomic<std::size_t> g_signal_bad{0};
+
+__attribute__((noinline)) void block_far_below(const CollectingThread& collector) {
+  volatile char space[128 * 1024];
+  space[0] = 0;
+  const runtime::BlockingScope scope;
+  scrub();
+  wait_for_cycles(collector);
+  space[1] = space[0];
+}
+
+void on_signal_stack(int) {
+  Node* volatile node = gc::make<Node>(7);
+  node->left = gc::make<Node>(8);
+  block_far_below(*g_signal_collector);
+  if (!node->intact() || !node->left->intact() || node->left->key != 8) ++g_signal_bad;
+}
+
+// The collector answers for the blocked thread, and has another signal stack or none.
+TEST_CASE("blocked on a signal stack: all of that stack is scanned") {
+  CollectingThread collector;
+  g_signal_collector = &collector;
+  std::thread([] {
+    std::vector<char> memory(512 * 1024);
+    stack_t stack{};
+    stack.ss_sp = memory.data();
+    stack.ss_size = memory.size();
+    REQUIRE(sigaltstack(&stack, nullptr) == 0);
+    struct sigaction action {};
+    struct sigaction before {};
+    action.sa_handler = on_signal_stack;
+    action.sa_flags = SA_ONSTACK;
+    REQUIRE(sigaction(SIGUSR2, &action, &before) == 0);
+    for (int i = 0; i < 20; ++i) raise(SIGUSR2);
+    sigaction(SIGUSR2, &before, nullptr);
+    stack.ss_flags = SS_DISABLE;
+    sigaltstack(&stack, nullptr);
+  }).join();
+  collector.stop();
+  CHECK(g_signal_bad == 0);
+}
+
+#if !TRICOLOR_TSAN
+TEST_CASE("fiber: a blocked one that goes on on another thread ends the program with a message") {
+  int out[2];
+  REQUIRE(pipe(out) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    dup2(out[1], 2);
+    ::signal(SIGABRT, SIG_DFL);
+    Fiber fiber([](Fiber& self) {
+      const runtime::BlockingScope scope;
+      self.suspend();
+    });
+    std::atomic<bool> suspended{false};
+    std::thread first([&] {
+      runtime::attach_thread();
+      fiber.resume();
+      suspended = true;
+      for (;;) pause();
+    });
+    while (!suspended) std::this_thread::yield();
+    runtime::attach_thread();
+    fiber.resume();
+    _exit(0);
+  }
+  close(out[1]);
+  std::string text;
+  char part[256];
+  for (ssize_t n; (n = read(out[0], part, sizeof(part))) > 0;)
+    text.append(part, static_cast<std::size_t>(n));
+  close(out[0]);
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CAPTURE(text);
+  CHECK(WIFSIGNALED(status));
+  CHECK(text.find("BlockingScope left on another thread") != std::string::npos);
+}
+#endif
 
 TEST_CASE("register_stack: refuses an empty, a reversed and an unaligned range") {
   alignas(16) char memory[256];

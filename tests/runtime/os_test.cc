@@ -257,6 +257,25 @@ TEST_CASE("is_readable tells memory from guard pages and holes") {
   os::unmap(memory, 2 * page);
 }
 
+TEST_CASE("the end of the signal stack is that of the calling thread, and of its addresses alone") {
+  std::vector<char> memory(64 * 1024);
+  CHECK(os::signal_stack_end(memory.data()) == nullptr);
+  stack_t stack{};
+  stack.ss_sp = memory.data();
+  stack.ss_size = memory.size();
+  stack_t before{};
+  REQUIRE(sigaltstack(&stack, &before) == 0);
+  const char* const end = memory.data() + memory.size();
+  CHECK(os::signal_stack_end(memory.data()) == end);
+  CHECK(os::signal_stack_end(end - 1) == end);
+  CHECK(os::signal_stack_end(end) == nullptr);
+  const char* elsewhere = end;
+  std::thread([&] { elsewhere = os::signal_stack_end(memory.data()); }).join();
+  CHECK(elsewhere == nullptr);
+  sigaltstack(&before, nullptr);
+  CHECK(os::signal_stack_end(memory.data()) == nullptr);
+}
+
 TEST_CASE("membarrier works wherever registering does") {
   if (!os::membarrier_register()) return;
   CHECK(os::membarrier());
