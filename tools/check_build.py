@@ -18,7 +18,7 @@ def built(name):
 def main():
     problems = [f"{name}: no meson.build names it"
                 for name in source_tree.files()
-                if name.endswith(".cc") and name != "tests/install/program.cc" and not built(name)]
+                if name.endswith((".cc", ".S")) and name != "tests/install/program.cc" and not built(name)]
     return source_tree.report(problems, "sources outside the build")
 
 
