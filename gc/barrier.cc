@@ -45,8 +45,10 @@ void shade_address(Thread& thread, const void* address) noexcept {
 
 void shade_candidate(Thread& thread, uintptr_t word) noexcept {
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a word of a stack that may be an address
-  if (const Cell cell = g_heap.find_allocated(reinterpret_cast<const void*>(word)))
-    shade_cell(thread, cell);
+  g_heap.for_each_referred(reinterpret_cast<const void*>(word), [&thread](Cell cell) {
+    // The mark first: most of what a stack refers to has it, and the other table stays untouched.
+    if (!g_heap.is_marked(cell) && g_heap.is_allocated(cell)) shade_cell(thread, cell);
+  });
 }
 
 namespace detail {

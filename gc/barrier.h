@@ -33,7 +33,8 @@ namespace tricolor::gc {
 // runtime section or handshake, while barriers are on.
 void shade_address(runtime::Thread& thread, const void* address) noexcept;
 
-// The same for a word found by a conservative scan: only cells that are handed out count.
+// The same for a word of a stack or register: only cells that are handed out count, and the cell
+// that ends at `word` counts too ([stacks.boundary]).
 void shade_candidate(runtime::Thread& thread, uintptr_t word) noexcept;
 
 // Hands the thread's buffer to the worklist.

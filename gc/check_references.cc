@@ -125,7 +125,19 @@ class ExactMark {
 
   void add(const void* address) noexcept {
     const Cell cell = g_heap.find_allocated(address);
-    if (!cell || is_reached(cell)) return;
+    if (cell) add(cell);
+  }
+
+  // [stacks.boundary]
+  void add_stack_word(uintptr_t word) noexcept {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a word of a stack that may be an address
+    g_heap.for_each_referred(reinterpret_cast<const void*>(word), [this](Cell cell) {
+      if (g_heap.is_allocated(cell)) add(cell);
+    });
+  }
+
+  void add(Cell cell) noexcept {
+    if (is_reached(cell)) return;
     reached_[word_of(cell)] |= uint64_t{1} << (cell.index % 64);
     stack_[size_++] = g_heap.cell_address(cell);
   }
@@ -159,9 +171,8 @@ runtime::Lock g_exact_lock;
 
 void add_stack(Thread& thread, runtime::StackView stack) noexcept {
   const std::lock_guard guard(g_exact_lock);
-  visit_thread_stack(thread, stack, [](Thread&, uintptr_t word) noexcept {
-    g_exact->add(reinterpret_cast<const void*>(word));  // NOLINT(performance-no-int-to-ptr)
-  });
+  visit_thread_stack(thread, stack,
+                     [](Thread&, uintptr_t word) noexcept { g_exact->add_stack_word(word); });
 }
 
 void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {

@@ -45,7 +45,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void visit_range(
   thread.data->scanned_stack_bytes += hi - lo;
   for (; word < end; ++word) {
     const uintptr_t value = *word;
-    if (value - base < limit) visit(thread, value);
+    if (value - base <= limit) visit(thread, value);  // [stacks.boundary] the heap's own end counts
   }
 }
 

@@ -6,6 +6,9 @@
 //                 scanned in full, because nobody knows how deep it was when it left.
 // [stacks.outgrown] a main stack is scanned from the stack pointer on although it lies beyond the bounds that the
 //                 thread was attached with.
+// [stacks.boundary] a word on the boundary of a cell keeps the cell before it too: compilers keep nothing but one
+//                 past the end of an object that fills its cell, and step back from there. Heap words and roots are
+//                 written by the program's own stores and need no such rule.
 // [stacks.fibers] while fiber stacks are registered, termination rounds stop all threads: a reference could
 //                 otherwise move from a stack not yet scanned to one already scanned, without passing a barrier.
 // Threads: scan_thread_stack(): the thread itself or whoever answers for it. The registry: any, in a runtime
@@ -21,7 +24,7 @@ namespace tricolor::gc {
 
 void scan_thread_stack(runtime::Thread& thread, runtime::StackView stack) noexcept;
 
-// Calls `visit` for every word that may be an address in the heap.
+// Calls `visit` for every word that may be an address in the heap, or the heap's end.
 using VisitWord = void (*)(runtime::Thread& thread, uintptr_t word) noexcept;
 void visit_thread_stack(runtime::Thread& thread, runtime::StackView stack,
                         VisitWord visit) noexcept;

@@ -106,6 +106,11 @@ class HeapMap {
   // The same, only if the cell is handed out: what a conservative scan accepts.
   Cell find_allocated(const void* address) const noexcept;
 
+  // Calls act(Cell) for each cell that `address` refers to where pointers past the end count: the
+  // one it points into, and the one that ends there. They need not be handed out.
+  template <class Act>
+  void for_each_referred(const void* address, Act&& act) const noexcept;
+
   bool is_marked(Cell cell) const noexcept {
     return (__atomic_load_n(mark_words(*cell.span) + cell.index / 64, __ATOMIC_ACQUIRE) >>
                 (cell.index % 64) &
@@ -178,6 +183,18 @@ inline Cell HeapMap::find(const void* address) const noexcept {
 inline Cell HeapMap::find_allocated(const void* address) const noexcept {
   const Cell cell = find(address);
   return cell && is_allocated(cell) ? cell : Cell{};
+}
+
+template <class Act>
+inline void HeapMap::for_each_referred(const void* address, Act&& act) const noexcept {
+  const Cell cell = find(address);
+  if (cell) {
+    act(cell);
+    if (cell_address(cell) != address) return;
+    if (cell.index > 0) return act(Cell{cell.span, cell.index - 1});
+  }
+  // At the start of a span, in the tail of one, or in a free page.
+  if (const Cell before = find(static_cast<const char*>(address) - 1)) act(before);
 }
 
 }  // namespace tricolor::runtime
