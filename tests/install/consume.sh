@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the build directory $1 into a scratch tree, moves the tree, and builds and runs program.cc against it:
-# by pkg-config and by CMake, shared and static. What one of them prints is shown when it fails.
+# by pkg-config and by CMake, shared and static, and looks whether g++ gets -fno-ivopts. What one of them prints is
+# shown when it fails.
 set -euo pipefail
 
 build=$1
@@ -32,11 +33,23 @@ pc=$(find installed -name tricolor.pc -printf "$scratch/%h")
 export PKG_CONFIG_PATH=$pc
 library_dir=$(pkg-config --define-variable=prefix="$scratch/installed" --variable=libdir tricolor)
 flags() { pkg-config --define-variable=prefix="$scratch/installed" "$@" tricolor; }
-read -ra compile <<<"${CXX:-c++} -std=c++20 -O1 $(flags --cflags)"
+read -ra cxx <<<"${CXX:-c++}"
+read -ra cflags <<<"-std=c++20 -O1 -Wall -Wextra -Werror $(flags --cflags)"
+compile=("${cxx[@]}" "${cflags[@]}")
 read -ra shared <<<"$(flags --libs)"
 read -ra static <<<"$(flags --static --libs)"
 # The archive by its name: -ltricolor would take the shared library beside it.
 static=("${static[@]/#-ltricolor/$library_dir/libtricolor.a}")
+
+has_flag() { [[ " $* " == *" -fno-ivopts "* ]]; }
+lacks_flag() { ! has_flag "$@"; }
+try "pkg-config hands out -fno-ivopts" has_flag "$(flags --cflags)"
+try "pkg-config leaves it out when asked to" lacks_flag "$(flags --define-variable=reference_flags= --cflags)"
+for other in g++ clang++ clang++-14; do
+  if command -v "$other" >/dev/null; then
+    try "pkg-config, $other takes the flags" "$other" "${cflags[@]}" -c "$source/program.cc" -o "$other.o"
+  fi
+done
 
 if [[ -e $library_dir/libtricolor.so ]]; then
   try "pkg-config, shared" "${compile[@]}" "$source/program.cc" -o shared "${shared[@]}"
@@ -50,6 +63,13 @@ if command -v cmake >/dev/null; then
   try "cmake configure" cmake -S "$source" -B cmake \
     -DCMAKE_PREFIX_PATH="$scratch/installed" -DCMAKE_CXX_COMPILER="${compile[0]}"
   try "cmake build" cmake --build cmake
+  if "${cxx[@]}" --version | grep -q 'Free Software Foundation'; then
+    try "cmake hands out -fno-ivopts" grep -rq -e -fno-ivopts cmake/CMakeFiles
+    try "cmake configure without it" cmake -S "$source" -B cmake_without -DTRICOLOR_REFERENCE_FLAGS=OFF \
+      -DCMAKE_PREFIX_PATH="$scratch/installed" -DCMAKE_CXX_COMPILER="${compile[0]}"
+    lacks_flag_in() { ! grep -rq -e -fno-ivopts "$1"; }
+    try "cmake leaves it out when asked to" lacks_flag_in cmake_without/CMakeFiles
+  fi
   try "cmake run" ctest --test-dir cmake --output-on-failure --no-tests=error
 fi
 echo "$passed steps passed"
