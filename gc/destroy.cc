@@ -1,6 +1,7 @@
 #include "gc/destroy.h"
 
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -30,7 +31,8 @@ using runtime::Thread;
 
 namespace {
 
-// Runs the destructor that the hidden words name, if any, exactly once.
+// Runs the destructor that the hidden words name, if any, exactly once: it counts as run from its
+// beginning on, for the child of a fork() meanwhile finds it begun, on a stack that is gone.
 void run_destructor(char* object, const Span& span) noexcept {
   if (span.kind != Kind::kDestructor) return;
   void*& word = detail::hidden_word(object, span.cell_size, 1);
@@ -39,8 +41,8 @@ void run_destructor(char* object, const Span& span) noexcept {
   const size_t count = type->array ? reinterpret_cast<size_t>(detail::load_word(
                                          detail::hidden_word(object, span.cell_size, 2)))
                                    : 1;
-  type->destroy(object, count);
   detail::store_word(word, static_cast<void*>(nullptr));  // [finalizer.exactly-once]
+  type->destroy(object, count);
 }
 
 // Frees the cell of an object that is over, or leaves it to the next sweep. In a runtime section.
@@ -81,6 +83,17 @@ void destroy_dead(char* object) noexcept {
   free_object(thread, cell);
 }
 
+// The cell may have become another object's, even one that waits for its destructor: that one has
+// the word which names it.
+void give_up_destruction(char* object) noexcept {
+  const Cell cell = g_heap.find(object);
+  if (!cell || cell.span->kind != Kind::kDestructor || cell.span->pending == nullptr) return;
+  if (g_heap.cell_address(cell) != object) return;
+  const size_t size = cell.span->cell_size;
+  if (detail::load_word(detail::hidden_word(object, size, 1)) != nullptr) return;
+  cell.span->pending[cell.index / 64] &= ~(uint64_t{1} << (cell.index % 64));
+}
+
 namespace detail {
 
 void destroy_object(void* object) noexcept {
@@ -93,20 +106,26 @@ void destroy_object(void* object) noexcept {
         "one)",
         object);
   }
+  auto* const start = static_cast<char*>(object);
+  {
+    std::function<void()> dropped;  // destroyed outside of the runtime: it may hold anything
+    const RuntimeScope scope(thread);
+    if (!specials().empty()) dropped = specials().disarm(start);
+  }
+  run_destructor(start, *cell.span);
   Special special;
   {
     const RuntimeScope scope(thread);
-    if (!specials().empty()) special = specials().take(static_cast<char*>(object));
-  }
-  run_destructor(static_cast<char*>(object), *cell.span);
-  {
-    const RuntimeScope scope(thread);
+    if (!specials().empty()) special = specials().take(start);
     for (Cleanup& cleanup : special.cleanups) {
       finalizer_thread().queue_cleanup(std::move(cleanup.run));
     }
   }
   if (!special.cleanups.empty()) finalizer_thread().start_if_needed();
   const RuntimeScope scope(thread);
+  // Kept alive until here, whatever the destructor left of its address in registers: a sweep could
+  // give the cell to somebody else, from whom it would be taken.
+  asm volatile("" : : "r"(object) : "memory");
   free_object(thread, cell);
 }
 

@@ -13,4 +13,8 @@ namespace tricolor::gc {
 // finalizer thread.
 void destroy_dead(char* object) noexcept;
 
+// In the child of fork(), of the last object that the finalizer thread began with: if its
+// destructor was still running, it counts as run, and the next sweep frees the cell.
+void give_up_destruction(char* object) noexcept;
+
 }  // namespace tricolor::gc

@@ -160,6 +160,11 @@ void FinalizerThread::forget_thread() noexcept {
     has_entry_ = false;
     std::construct_at(&entry_);  // the one before is in use, on a stack that is gone
   }
+  // Of the batch only the last one begun can be unfinished.
+  if (const size_t begun = batch_begun_.load(std::memory_order_relaxed); begun != 0) {
+    give_up_destruction(
+        reinterpret_cast<char*>(~batch_[begun - 1]));  // NOLINT(performance-no-int-to-ptr)
+  }
   done_entries_.store(queued_entries_ - entries_.size() - (has_entry_ ? 1 : 0),
                       std::memory_order_relaxed);
   done_dead_.store(

@@ -98,6 +98,18 @@ std::function<void()> Specials::cancel_cleanup(const char* object, uint64_t numb
   return nullptr;
 }
 
+std::function<void()> Specials::disarm(char* object) noexcept {
+  Shard& shard = shard_of(object);
+  const std::lock_guard guard(shard.lock);
+  Special* const special = shard.records.find(object);
+  if (special == nullptr) return nullptr;
+  if (special->weak != nullptr) {
+    special->weak->hidden_object.store(0, std::memory_order_release);
+    release_cell(std::exchange(special->weak, nullptr));
+  }
+  return std::exchange(special->finalizer, nullptr);
+}
+
 Special Specials::take(char* object) noexcept {
   Shard& shard = shard_of(object);
   Special taken;

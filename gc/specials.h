@@ -54,7 +54,10 @@ class Specials {
   // What was to run, for the same reason; nothing if there is no such cleanup any more.
   std::function<void()> cancel_cleanup(const char* object, uint64_t number) noexcept;
 
-  // The record of an object that gc::destroy ends, taken out.
+  // Before the destructor of an object that gc::destroy ends: clears its weak references and gives
+  // its finalizer. Its cleanups stay in the record, where the child of a fork() finds them.
+  std::function<void()> disarm(char* object) noexcept;
+  // After it: the record, taken out.
   Special take(char* object) noexcept;
 
   // Collector: visits the objects that have a finalizer.

@@ -219,6 +219,75 @@ TEST_CASE("stress fork: destructors that waited for the finalizer thread run in 
   CHECK(destroyed >= 90);
 }
 
+// [finalizer.exactly-once] Begun before fork() by a thread that the child does not have, a
+// destructor counts as run; what was to follow it, the child does.
+TEST_CASE("stress fork: during gc::destroy on another thread") {
+  if (kThreadSanitizer) return;
+  static std::atomic<int> begun{0};
+  static std::atomic<int> cleaned{0};
+  static std::atomic<bool> hold{true};
+  struct Slow {
+    ~Slow() {
+      ++begun;
+      while (hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::uint64_t content = 0;
+  };
+  std::thread destroyer([] {
+    Slow* const slow = gc::make<Slow>();
+    gc::add_cleanup(
+        slow, [](int n) { cleaned += n; }, 1);
+    gc::destroy(slow);
+  });
+  REQUIRE(eventually([] { return begun.load() == 1; }));
+  check_child(run_forked([] {
+    hold = false;
+    collect_all();
+    collect_all();
+    if (begun != 1) return 1;
+    return cleaned == 1 ? 0 : 2;
+  }));
+  CHECK(begun == 1);
+  CHECK(cleaned == 0);
+  hold = false;
+  destroyer.join();
+  collect_all();
+  CHECK(begun == 1);
+  CHECK(cleaned == 1);
+}
+
+TEST_CASE(
+    "stress fork: the cell of a destructor that the finalizer thread had begun is free again") {
+  if (kThreadSanitizer) return;
+  static std::atomic<int> begun{0};
+  static std::atomic<bool> hold{true};
+  struct Large {
+    ~Large() {
+      ++begun;
+      while (hold) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::array<std::uint64_t, 1 << 17> content{};
+  };
+  const auto in_use = [] {
+    runtime::MemStats stats;
+    runtime::read_mem_stats(stats);
+    return stats.heap_alloc;
+  };
+  on_fresh_thread([] { static_cast<void>(gc::make<Large>()); });
+  runtime::collect();
+  REQUIRE(eventually([] { return begun.load() == 1; }));
+  check_child(run_forked([&] {
+    const std::uint64_t before = in_use();
+    collect_all();
+    collect_all();
+    if (begun != 1) return 1;
+    return in_use() + sizeof(Large) / 2 < before ? 0 : 2;
+  }));
+  hold = false;
+  collect_all();
+  CHECK(begun == 1);
+}
+
 // [worklist.overflow]
 TEST_CASE("stress fork: the system refuses a child more memory: bad_alloc, then recovery") {
   if (kSanitized) return;
