@@ -10,6 +10,7 @@
 #include "gc/finalizer_thread.h"
 #include "gc/find_lost.h"
 #include "gc/fork.h"
+#include "gc/helper_threads.h"
 #include "gc/hooks.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
@@ -35,8 +36,9 @@ pthread_once_t g_start_once = PTHREAD_ONCE_INIT;
 void start_threads() {
   const unsigned workers = std::max(1u, runtime::os::cpu_count());
   if (!g_worklist.reserve(workers + 1)) runtime::fatal("no memory for the collector's mark stacks");
-  g_workers.start(workers);
-  g_collector.start();
+  g_workers.init(workers);
+  finalizer_thread();  // made before anybody can fork() meanwhile
+  g_helper_threads.start();
   if (options().hangreport_s > 0) start_watchdog(options().hangreport_s);
 }
 }  // namespace
@@ -97,7 +99,11 @@ bool zero_early() noexcept { return gc::options().gccheckmark; }
 bool collect_for_memory(Thread&, unsigned attempt) noexcept {
   if (attempt >= 2 || g_collector.on_this_thread()) return false;
   const int64_t start = os::now_ns();
-  g_collector.collect();
+  try {
+    g_collector.collect(gc::Collector::HooksHere::kOwn);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   // The memory of objects with a destructor is free only when it has run.
   if (attempt == 1 && !gc::finalizer_thread().on_this_thread())
     gc::finalizer_thread().wait_until_idle(

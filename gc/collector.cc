@@ -5,6 +5,7 @@
 #include <new>
 
 #include "gc/finalizer_thread.h"
+#include "gc/helper_threads.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
 #include "gc/phase.h"
@@ -16,6 +17,7 @@
 #include "gc/worklist.h"
 #include "runtime/base/check.h"
 #include "runtime/base/immortal.h"
+#include "runtime/deputy.h"
 #include "runtime/handshake.h"
 #include "runtime/os/os.h"
 
@@ -34,8 +36,26 @@ constexpr int64_t kIdlePeriodNs = 100'000'000;
 Collector& g_collector = g_the_collector.value;
 constinit CycleState g_cycle;
 
-void Collector::start() {
-  start_thread("tc-collector", [this] { main_loop(); });
+bool Collector::start() noexcept {
+  if (has_thread_.load(std::memory_order_relaxed)) return true;
+  {
+    // Before it is there: from here on no cycle begins elsewhere.
+    const std::lock_guard guard(lock_);
+    has_thread_.store(true, std::memory_order_relaxed);
+  }
+  if (start_thread("tc-collector", [](unsigned) noexcept { g_collector.main_loop(); })) return true;
+  lose_thread();
+  return false;
+}
+
+// Whoever has come to rely on it meanwhile looks again.
+void Collector::lose_thread() noexcept {
+  {
+    const std::lock_guard guard(lock_);
+    has_thread_.store(false, std::memory_order_relaxed);
+  }
+  done_.fetch_add(1, std::memory_order_release);
+  futex::wake(&done_, INT32_MAX);
 }
 
 bool Collector::on_this_thread() const noexcept {
@@ -43,10 +63,12 @@ bool Collector::on_this_thread() const noexcept {
   return self != nullptr && Thread::current() == self;
 }
 
-void Collector::trigger() noexcept {
-  if (triggered_.exchange(true, std::memory_order_acq_rel)) return;
-  wake_.fetch_add(1, std::memory_order_release);
-  futex::wake(&wake_, 1);
+void Collector::trigger(Thread& thread) noexcept {
+  if (!triggered_.exchange(true, std::memory_order_acq_rel)) {
+    wake_.fetch_add(1, std::memory_order_release);
+    futex::wake(&wake_, 1);
+  }
+  if (g_helper_threads.missing()) run_due_here(thread);
 }
 
 void Collector::request_without_waiting() noexcept {
@@ -58,11 +80,11 @@ void Collector::request_without_waiting() noexcept {
 void Collector::stress(Thread& thread) noexcept {
   const int64_t every = options().gcstress;
   if (every == 0) return;
-  if (++thread.slow_paths % every == 0) trigger();
+  if (++thread.slow_paths % every == 0) trigger(thread);
 }
 
 // [collector.full]
-void Collector::collect() {
+void Collector::collect(HooksHere hooks) {
   Thread& thread = Thread::attached();
   if (on_this_thread()) {
     runtime::fatal(
@@ -71,45 +93,71 @@ void Collector::collect() {
   uint64_t target;
   {
     const runtime::RuntimeScope scope(thread);
+    if (g_helper_threads.missing()) g_helper_threads.start();
     const std::lock_guard guard(lock_);
     target = begun_ + 1;
     wanted_ = std::max(wanted_, target);
   }
-  const BlockedWait wait(&thread);
   wake_.fetch_add(1, std::memory_order_release);
   futex::wake(&wake_, 1);
   for (;;) {
     const uint32_t seen = done_.load(std::memory_order_acquire);
     if (finished_.load(std::memory_order_acquire) >= target) return;
+    if (!has_thread_.load(std::memory_order_relaxed) && begin_here(thread, true)) {
+      run_here(thread, true, hooks);
+      continue;
+    }
+    const BlockedWait wait(&thread);
     futex::wait(&done_, seen);
   }
 }
 
-void Collector::main_loop() {
-  Thread& self = Thread::attached();
-  self_.store(&self, std::memory_order_relaxed);
-  self.enter();  // for good: it answers its own handshakes, and those of fork() only while it
-                 // waits
+void Collector::main_loop() noexcept {
+  Thread* self;
+  try {
+    self = &Thread::attached();
+  } catch (const std::bad_alloc&) {
+    // Somebody else runs the cycles, and asks for this thread again.
+    lose_thread();
+    g_helper_threads.note_missing();
+    return;
+  }
+  self->enter();  // for good: it answers its own handshakes, and those of fork() only while it
+                  // waits
   for (;;) {
-    const bool forced = wait_for_work();
-    try {
-      run_cycle(forced);
-    } catch (const std::bad_alloc&) {
-      runtime::fatal(
-          "no memory for the collector's own lists (8 bytes a span), and no cycle can do without");
-    }
+    const bool forced = wait_for_work(*self);
+    if (g_helper_threads.missing()) g_helper_threads.start();
+    run_cycle_as(*self, forced, true);
   }
 }
 
+// A cycle that has begun; `self` is the calling thread's record.
+void Collector::run_cycle_as(Thread& self, bool forced, bool all_hooks) noexcept {
+  self_.store(&self, std::memory_order_relaxed);
+  all_hooks_ = all_hooks;
+  try {
+    run_cycle(forced);
+  } catch (const std::bad_alloc&) {
+    runtime::fatal(
+        "no memory for the collector's own lists (8 bytes a span), and no cycle can do without");
+  }
+  self_.store(nullptr, std::memory_order_relaxed);
+}
+
+// [collector.one-runner]
+bool Collector::may_begin_locked() const noexcept {
+  return held_ == 0 && !here_ && finished_.load(std::memory_order_relaxed) == begun_;
+}
+
 // Sleeps until a cycle is due; true if somebody waits for it.
-bool Collector::wait_for_work() noexcept {
+bool Collector::wait_for_work(Thread& self) noexcept {
   for (;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
     const bool triggered = triggered_.exchange(false, std::memory_order_acq_rel);
     return_excess_pages();
     {
       const std::lock_guard guard(lock_);
-      if (held_ == 0) {
+      if (may_begin_locked()) {
         const bool forced =
             wanted_ > begun_ || requested_.exchange(false, std::memory_order_acq_rel);
         if (forced || (triggered && (g_pacing.due_now() || options().gcstress != 0)) ||
@@ -121,13 +169,68 @@ bool Collector::wait_for_work() noexcept {
     }
     bool timed_out;
     {
-      const BlockedWait wait(self());
+      const BlockedWait wait(&self);
       timed_out = !futex::wait(&wake_, seen, kIdlePeriodNs);
     }
     if (timed_out) {
       g_pacing.update_goal();
       return_surplus_pages();
     }
+  }
+}
+
+// Begins a cycle on the calling thread, where there is none for cycles. `wanted`: somebody waits
+// for it, be it due or not.
+bool Collector::begin_here(Thread& thread, bool wanted) noexcept {
+  const runtime::RuntimeScope scope(thread);
+  const std::lock_guard guard(lock_);
+  if (has_thread_.load(std::memory_order_relaxed) || !may_begin_locked()) return false;
+  const bool requested = requested_.exchange(false, std::memory_order_acq_rel);
+  triggered_.store(false, std::memory_order_relaxed);
+  if (!wanted && !requested && wanted_ <= begun_ && options().gcstress == 0 &&
+      !g_pacing.due_now()) {
+    return false;
+  }
+  ++begun_;
+  here_ = true;
+  return true;
+}
+
+// Runs the cycle that begin_here() has begun. The thread counts as blocked meanwhile, so its stack
+// and registers are scanned as they are here; the cycle runs under another record.
+void Collector::run_here(Thread& thread, bool forced, HooksHere hooks) {
+  const auto over = [this](bool done) noexcept {
+    {
+      const std::lock_guard guard(lock_);
+      here_ = false;
+      if (!done) --begun_;
+    }
+    done_.fetch_add(1, std::memory_order_release);
+    futex::wake(&done_, INT32_MAX);
+    wake_.fetch_add(1, std::memory_order_release);
+    futex::wake(&wake_, 1);
+  };
+  try {
+    const runtime::Deputy deputy(thread);
+    run_cycle_as(deputy.record(), forced, hooks == HooksHere::kAll);
+  } catch (...) {
+    const runtime::RuntimeScope scope(thread);
+    over(false);
+    throw;
+  }
+  const runtime::RuntimeScope scope(thread);
+  over(true);
+}
+
+// The same for a cycle that is due, unless a helper can be had by now.
+void Collector::run_due_here(Thread& thread) noexcept {
+  if (on_this_thread()) return;
+  g_helper_threads.start();
+  if (has_thread_.load(std::memory_order_relaxed) || !begin_here(thread, false)) return;
+  try {
+    run_here(thread, false, HooksHere::kOwn);
+  } catch (const std::bad_alloc&) {
+    // The next allocation asks again.
   }
 }
 
@@ -159,7 +262,7 @@ void Collector::hold_for_fork() noexcept {
       const std::lock_guard guard(lock_);
       if (!counted) ++held_;
       counted = true;
-      if (finished_.load(std::memory_order_acquire) == begun_) return;
+      if (finished_.load(std::memory_order_acquire) == begun_ && !here_) return;
     }
     futex::wait(&done_, seen);
   }
@@ -169,12 +272,15 @@ void Collector::resume_after_fork(bool child) {
   {
     const std::lock_guard guard(lock_);
     held_ = child ? 0 : held_ - 1;
+    if (child) wanted_ = begun_;  // those who waited are gone
   }
   if (child) {
-    self_.store(nullptr, std::memory_order_relaxed);
-    start();
-    return;
+    has_thread_.store(false, std::memory_order_relaxed);
+    return;  // a thread is started when there is something to do
   }
+  // Those who run cycles themselves, where there is no thread to.
+  done_.fetch_add(1, std::memory_order_release);
+  futex::wake(&done_, INT32_MAX);
   wake_.fetch_add(1, std::memory_order_release);
   futex::wake(&wake_, 1);
 }

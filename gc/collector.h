@@ -5,7 +5,10 @@
 // [collector.full]    collect() waits for a cycle that began after the call, so that everything unreachable then is
 //                     found.
 // [collector.order]   a cycle begins only when the one before is swept.
-// Threads: trigger(), collect(), stress(): any. The cycle itself: the collector's thread, which is attached, because
+// [collector.one-runner] one thread at a time runs a cycle: the collector's, or, where that cannot be had, a thread
+//                     that wants the collection, under a second record (runtime/deputy.h). Who it is, is settled
+//                     under lock_ as the cycle begins.
+// Threads: trigger(), collect(), stress(): any. The cycle itself: a thread under a record that is attached, because
 // pre-mark hooks use collected objects.
 
 #include <array>
@@ -22,18 +25,29 @@ namespace tricolor::gc {
 
 class Collector {
  public:
-  // Starts the thread; once, after init.
-  void start();
+  // Starts the thread, if it is not there; false when the system refuses it. HelperThreads.
+  [[nodiscard]] bool start() noexcept;
 
-  // A cycle is due. Cheap when one has been asked for already; callable in runtime sections and
-  // handlers.
-  void trigger() noexcept;
+  // A cycle is due. Cheap when one has been asked for already. In a runtime section, where the
+  // thread may be blocked: without a collector's thread it runs the cycle itself.
+  void trigger(runtime::Thread& thread) noexcept;
 
   // A forced cycle, as soon as may be; returns at once. Callable in a signal handler.
   void request_without_waiting() noexcept;
 
-  // A full collection; the caller counts as blocked meanwhile.
-  void collect();
+  // Something was asked for, and there is no thread to do it: whoever passes by calls trigger().
+  bool needs_runner() const noexcept {
+    return requested_.load(std::memory_order_relaxed) &&
+           !has_thread_.load(std::memory_order_relaxed);
+  }
+
+  // Which pre-mark hooks a cycle may run on the thread that wants it, if it has to run there: hooks
+  // of the program may need a lock that the thread holds.
+  enum class HooksHere : uint8_t { kOwn, kAll };
+
+  // A full collection; the caller counts as blocked meanwhile. std::bad_alloc when the caller has
+  // to run it and there is no memory for a record.
+  void collect(HooksHere hooks = HooksHere::kAll);
 
   // GODEBUG=gcstress=N: a cycle every N-th slow path of a thread.
   void stress(runtime::Thread& thread) noexcept;
@@ -82,8 +96,14 @@ class Collector {
   };
 
   runtime::Thread* self() const noexcept { return self_.load(std::memory_order_relaxed); }
-  void main_loop();
-  bool wait_for_work() noexcept;
+  void main_loop() noexcept;
+  bool wait_for_work(runtime::Thread& self) noexcept;
+  bool may_begin_locked() const noexcept;
+  void run_cycle_as(runtime::Thread& self, bool forced, bool all_hooks) noexcept;
+  void run_due_here(runtime::Thread& thread) noexcept;
+  bool begin_here(runtime::Thread& thread, bool wanted) noexcept;
+  void run_here(runtime::Thread& thread, bool forced, HooksHere hooks);
+  void lose_thread() noexcept;
   void run_cycle(bool forced);
   void enter();
   void mark_roots(Marker& marker);
@@ -106,6 +126,9 @@ class Collector {
   uint64_t begun_ = 0;
   uint64_t wanted_ = 0;  // the last cycle that somebody waits for
   uint32_t held_ = 0;    // calls of fork() under way
+  bool here_ = false;    // a thread of the program runs the cycle
+  // Stored under lock_; read elsewhere as a hint (relaxed).
+  std::atomic<bool> has_thread_{false};
   // Stored under lock_ (release), waited for (acquire).
   std::atomic<uint64_t> finished_{0};
   std::atomic<bool> requested_{false};
@@ -116,12 +139,13 @@ class Collector {
   std::atomic<uint32_t> wake_{0};
   std::atomic<uint32_t> done_{0};
 
-  // The collector's record: stored by its thread, compared with their own by others (relaxed: equal
-  // only there).
+  // The record that the cycle runs under: stored by its thread, nullptr between cycles; compared
+  // with their own by others (relaxed: equal only there).
   std::atomic<runtime::Thread*> self_{nullptr};
 
-  // The collector's own.
+  // The runner's own.
   bool forced_ = false;
+  bool all_hooks_ = true;
   Timeline time_;
   int64_t heap_at_start_ = 0;
   int64_t heap_at_end_ = 0;

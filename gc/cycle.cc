@@ -98,7 +98,7 @@ void Collector::run_cycle(bool forced) {
   time_.start = os::now_ns();
   time_.start_cpu = os::thread_cpu_ns();
   g_sweeper.sweep_all();  // [sweep.finished] [collector.order]
-  hooks_.run();
+  hooks_.run(all_hooks_);
   time_.hooks = os::now_ns() - time_.start;
   enter();
   mark();
@@ -165,14 +165,15 @@ void Collector::mark() {
     const uint32_t seen = g_worklist.wake_word();
     // Noted before the queue is seen empty: whatever arrives afterwards spoils the round.
     const uint64_t arrivals = g_worklist.arrivals();
-    if (forced_) {
-      // Whoever asked is waiting: its processor is ours.
+    const bool helps = forced_ || g_workers.running() == 0;
+    if (helps) {
+      // Whoever asked is waiting: its processor is ours. Or there is nobody else to do it.
       Marker marker;
       help_mark(marker, kMarkSliceWork);
     }
     g_pacing.revise();
     if (!g_worklist.quiescent()) {
-      if (!forced_ || g_worklist.looks_empty()) {
+      if (!helps || g_worklist.looks_empty()) {
         const runtime::BlockedWait wait(self());
         g_worklist.wait_for_arrival(seen, kMarkWaitNs);
       }

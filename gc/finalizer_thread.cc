@@ -9,7 +9,7 @@
 
 #include "gc/barrier.h"
 #include "gc/destroy.h"
-#include "gc/workers.h"
+#include "gc/helper_threads.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
@@ -85,14 +85,33 @@ bool FinalizerThread::has_work_locked() const noexcept {
          batch_begun_.load(std::memory_order_relaxed) < batch_size_;
 }
 
+bool FinalizerThread::take_role(bool even_if_refused) noexcept {
+  const std::lock_guard guard(lock_);
+  if (taken_ || !has_work_locked()) return false;
+  if (!even_if_refused && !patience_.over()) return false;
+  taken_ = true;
+  return true;
+}
+
+void FinalizerThread::give_role_back(bool refused) noexcept {
+  const std::lock_guard guard(lock_);
+  taken_ = false;
+  if (refused) patience_.refused();
+}
+
 void FinalizerThread::start_if_needed() noexcept {
-  {
-    const runtime::RuntimeScope scope(Thread::attached());
-    const std::lock_guard guard(lock_);
-    if (started_ || !has_work_locked()) return;
-    started_ = true;
+  // In a runtime section, so that fork() comes before or after.
+  const runtime::RuntimeScope scope(Thread::attached());
+  start_in_section(false);
+}
+
+bool FinalizerThread::start_in_section(bool even_if_refused) noexcept {
+  if (!take_role(even_if_refused)) return true;
+  if (start_thread("tc-finalizer", [](unsigned) noexcept { finalizer_thread().main_loop(); })) {
+    return true;
   }
-  start_thread("tc-finalizer", [this] { main_loop(); });
+  give_role_back(true);
+  return false;
 }
 
 // Counts the entry before as done, true if there was one, and takes the next, or a batch of the
@@ -154,7 +173,8 @@ bool FinalizerThread::run_some() noexcept {
 
 void FinalizerThread::forget_thread() noexcept {
   if (on_this_thread()) return;  // it is the one that forked
-  started_ = false;
+  taken_ = false;
+  patience_.reset();
   self_.store(nullptr, std::memory_order_relaxed);
   if (has_entry_ && entry_begun_.load(std::memory_order_relaxed)) {
     has_entry_ = false;
@@ -173,11 +193,18 @@ void FinalizerThread::forget_thread() noexcept {
 }
 
 void FinalizerThread::main_loop() noexcept {
-  Thread& self = Thread::attached();
+  try {
+    Thread::attached();
+  } catch (const std::bad_alloc&) {
+    give_role_back(true);
+    announce();
+    return;
+  }
+  Thread& self = *Thread::current();
   self_.store(&self, std::memory_order_relaxed);
   for (uint64_t runs = 0;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
-    // [finalizer.own-thread] run_some() is called from nowhere else.
+    // [finalizer.own-thread] run_some() is called from here and from run_here().
     if (run_some()) {
       // Whoever waits looks at the counts: often enough while there is more to do.
       if (++runs % kRunsAnnounced == 0) announce();
@@ -194,9 +221,26 @@ void FinalizerThread::main_loop() noexcept {
   }
 }
 
+// [finalizer.own-thread] As long as there is work and no thread of its own for it.
+void FinalizerThread::run_here() noexcept {
+  {
+    const runtime::RuntimeScope scope(Thread::attached());
+    if (!take_role(true)) return;
+    self_.store(Thread::current(), std::memory_order_relaxed);
+  }
+  while (run_some()) {
+  }
+  {
+    const runtime::RuntimeScope scope(Thread::attached());
+    self_.store(nullptr, std::memory_order_relaxed);
+    give_role_back(false);
+  }
+  announce();
+}
+
 void FinalizerThread::wait_until_idle(int64_t timeout_ns) noexcept {
-  const int64_t give_up = timeout_ns < 0 ? INT64_MAX : runtime::os::now_ns() + timeout_ns;
-  start_if_needed();
+  const bool unbounded = timeout_ns < 0;
+  const int64_t give_up = unbounded ? INT64_MAX : runtime::os::now_ns() + timeout_ns;
   uint64_t entries;
   uint64_t dead;
   {
@@ -213,9 +257,20 @@ void FinalizerThread::wait_until_idle(int64_t timeout_ns) noexcept {
     }
     // At exit nothing more is begun, so what is left will not be done.
     if (stopping_.load(std::memory_order_relaxed) || runtime::os::now_ns() >= give_up) return;
+    bool refused;
+    {
+      const runtime::RuntimeScope scope(*Thread::current());
+      refused = !start_in_section(true);
+    }
+    if (refused) {
+      // Whoever asked for memory may hold a lock that a destructor needs.
+      if (!unbounded) return;
+      run_here();
+      continue;
+    }
     const runtime::BlockedWait wait(Thread::current());
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    runtime::futex::wait(&wake_, seen, kWaitNs);
+    if (wake_.load(std::memory_order_seq_cst) == seen) runtime::futex::wait(&wake_, seen, kWaitNs);
     sleepers_.fetch_sub(1, std::memory_order_relaxed);
   }
 }

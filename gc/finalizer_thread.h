@@ -5,7 +5,9 @@
 // Entries are in order of arrival. An object waiting for its destructor is not a root: nothing may
 // follow its references, and its cell stays in use until the destructor has run (Span::pending).
 //
-// [finalizer.own-thread]  no destructor of a dead object, finalizer or cleanup runs on any other thread.
+// [finalizer.own-thread]  no destructor of a dead object, finalizer or cleanup runs on any other thread; but where the
+//                         system refuses that thread, wait_for_finalizers() runs them on the one that calls it. One at
+//                         a time has the role (taken_).
 // [finalizer.roots]       a queued or running finalizer's object is a root; one that is taken from the queue while
 //                         barriers are on is shaded, as by a weak lock, for the collector may not have come to it.
 // [finalizer.exactly-once] an entry is taken out before it runs; the hidden TypeInfo word of a destroyed object is
@@ -22,6 +24,7 @@
 #include <span>
 #include <utility>
 
+#include "gc/helper_threads.h"
 #include "runtime/base/lock.h"
 
 namespace tricolor::gc {
@@ -79,10 +82,12 @@ class FinalizerThread {
     } while (next != 0);
   }
 
-  // Starts the thread when there is something to do and it is not there yet. Not under locks.
+  // Starts the thread when there is something to do and it is not there yet. Not under locks. Where
+  // it is refused, everything stays queued and later calls try again.
   void start_if_needed() noexcept;
 
-  // Waits until everything queued so far has run. Not on the finalizer thread itself.
+  // Waits until everything queued so far has run. Not on the finalizer thread itself. Without a
+  // limit of time it runs on the calling thread what no other can be had for; with one it returns.
   void wait_until_idle(int64_t timeout_ns = -1) noexcept;
 
   // At process exit: nothing more is begun.
@@ -107,6 +112,11 @@ class FinalizerThread {
   size_t copy_roots(uint64_t& next, std::span<char*> objects) noexcept;
   void announce() noexcept;
   void main_loop() noexcept;
+  bool take_role(bool even_if_refused) noexcept;
+  void give_role_back(bool refused) noexcept;
+  // False when the thread is needed and was refused.
+  bool start_in_section(bool even_if_refused) noexcept;
+  void run_here() noexcept;
   bool take_some() noexcept;
   bool has_work_locked() const noexcept;
   bool run_some() noexcept __attribute__((noinline));
@@ -126,7 +136,8 @@ class FinalizerThread {
   std::atomic<size_t> batch_begun_{0};
   uint64_t queued_entries_ = 0;
   uint64_t queued_dead_ = 0;
-  bool started_ = false;
+  bool taken_ = false;  // there is a thread that runs what is queued, or about to be
+  Patience patience_;
   // How many have run: stored by the thread (release), waited for by others (acquire).
   std::atomic<uint64_t> done_entries_{0};
   std::atomic<uint64_t> done_dead_{0};

@@ -4,10 +4,10 @@
 
 #include "gc/collector.h"
 #include "gc/finalizer_thread.h"
+#include "gc/helper_threads.h"
 #include "gc/pacing.h"
 #include "gc/roots.h"
 #include "gc/stacks.h"
-#include "gc/workers.h"
 #include "gc/worklist.h"
 #include "runtime/base/check.h"
 #include "runtime/handshake.h"
@@ -93,9 +93,9 @@ void after_fork_in_child() {
   }
   g_worklist.reset_after_fork();
   finalizer_thread().forget_thread();
+  g_helper_threads.forget();
   runtime::open_runtime();
   if (self != nullptr) self->leave();
-  g_workers.start(g_workers.count());
   g_collector.resume_after_fork(true);
   g_fork_turn.unlock();
 }

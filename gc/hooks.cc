@@ -8,10 +8,10 @@ namespace tricolor::gc {
 
 constinit std::atomic<void (*)() noexcept> g_forget_at_detach{nullptr};
 
-uint64_t Hooks::add(std::function<void()> hook) {
+uint64_t Hooks::add(std::function<void()> hook, bool own) {
   auto shared = std::make_shared<std::function<void()>>(std::move(hook));
   const std::lock_guard guard(mutex_);
-  entries_.push_back({next_id_, std::move(shared)});
+  entries_.push_back({next_id_, std::move(shared), own});
   return next_id_++;
 }
 
@@ -27,7 +27,7 @@ bool Hooks::remove(uint64_t id) {
   return true;
 }
 
-void Hooks::run() {
+void Hooks::run(bool all) {
   uint64_t last = 0;
   for (;;) {
     std::shared_ptr<std::function<void()>> hook;
@@ -35,7 +35,7 @@ void Hooks::run() {
       const std::lock_guard guard(mutex_);
       running_ = 0;
       const auto next = std::find_if(entries_.begin(), entries_.end(),
-                                     [last](const Entry& e) { return e.id > last; });
+                                     [=](const Entry& e) { return e.id > last && (all || e.own); });
       if (next == entries_.end()) return;
       last = next->id;
       running_ = last;

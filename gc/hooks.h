@@ -16,10 +16,11 @@ namespace tricolor::gc {
 
 class Hooks {
  public:
-  uint64_t add(std::function<void()> hook);
+  // `own`: of the library; takes no lock that a thread could hold as it allocates.
+  uint64_t add(std::function<void()> hook, bool own = false);
   // False when there is no such hook, or it is running right now on another thread: then it stays.
   bool remove(uint64_t id);
-  void run();
+  void run(bool all);  // or only the library's own
 
   std::mutex& mutex() noexcept { return mutex_; }
 
@@ -27,6 +28,7 @@ class Hooks {
   struct Entry {
     uint64_t id;
     std::shared_ptr<std::function<void()>> hook;
+    bool own;
   };
 
   std::mutex mutex_;

@@ -106,8 +106,8 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
     // [pacing.charge]
     if (data.uncharged_bytes < kChargeStep) return;
     flush(data);
-    if (!due()) return;
-    g_collector.trigger();
+    if (!due() && !g_collector.needs_runner()) return;
+    g_collector.trigger(thread);
     wait_if_outrun(thread);
     return;
   }

@@ -1,13 +1,11 @@
 #include "gc/workers.h"
 
-#include <pthread.h>
-
 #include <algorithm>
-#include <csignal>
 #include <memory>
+#include <new>
 
+#include "gc/helper_threads.h"
 #include "gc/worklist.h"
-#include "runtime/base/check.h"
 #include "runtime/base/immortal.h"
 #include "runtime/os/os.h"
 
@@ -20,48 +18,27 @@ constinit runtime::Immortal<Workers> g_the_workers;
 constexpr int kNicerBy = 5;
 constexpr int64_t kSliceWork = 256 << 10;
 
-struct StartArgs {
-  const char* name;
-  std::function<void()> run;
-};
-
-void* thread_main(void* raw) {
-  const std::unique_ptr<StartArgs> args(static_cast<StartArgs*>(raw));
-  runtime::os::name_thread(args->name);
-  args->run();
-  return nullptr;
-}
-
 }  // namespace
 
 Workers& g_workers = g_the_workers.value;
 
-void start_thread(const char* name, std::function<void()> run) {
-  auto args = std::make_unique<StartArgs>(StartArgs{name, std::move(run)});
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF})
-    sigdelset(&all, fault);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_t thread;
-  const int error = pthread_create(&thread, &attributes, thread_main, args.get());
-  pthread_attr_destroy(&attributes);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) runtime::fatal("cannot start the thread %s: error %d", name, error);
-  args.release();  // NOLINT(bugprone-unused-return-value): the thread owns it now
+void Workers::init(unsigned count) noexcept {
+  frames_.reset(new (std::nothrow) std::atomic<uintptr_t>[count]());
+  count_ = count;
 }
 
-void Workers::start(unsigned count) {
-  count_ = count;
-  if (!frames_) frames_ = std::make_unique<std::atomic<uintptr_t>[]>(count);
-  for (unsigned i = 0; i < count; ++i) start_thread("tc-worker", [this, i] { main_loop(i); });
+bool Workers::start_missing() noexcept {
+  for (unsigned i = running(); i < count_; ++i) {
+    if (!start_thread(
+            "tc-worker", [](unsigned number) noexcept { g_workers.main_loop(number); }, i))
+      return false;
+    running_.store(i + 1, std::memory_order_relaxed);
+  }
+  return true;
 }
 
 bool Workers::has_stack_in(uintptr_t lo, uintptr_t hi) const noexcept {
+  if (frames_ == nullptr) return false;
   for (unsigned i = 0; i < count_; ++i) {
     const uintptr_t frame = frames_[i].load(std::memory_order_relaxed);
     if (frame >= lo && frame < hi) return true;
@@ -70,8 +47,10 @@ bool Workers::has_stack_in(uintptr_t lo, uintptr_t hi) const noexcept {
 }
 
 void Workers::main_loop(unsigned number) noexcept {
-  frames_[number].store(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)),
-                        std::memory_order_relaxed);
+  if (frames_ != nullptr) {
+    frames_[number].store(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)),
+                          std::memory_order_relaxed);
+  }
   runtime::os::set_background_priority(kNicerBy);
   for (;;) {
     const uint32_t seen = g_worklist.wake_word();

@@ -9,24 +9,29 @@
 // cycle that wakes them all does not take the processor from a thread of the program that is
 // running.
 //
-// Threads: start_workers(): the collector. start_thread(): any, without locks.
+// Threads: init(): before the first cycle. start_missing(), forget_threads(): HelperThreads.
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <memory>
 
 #include "gc/marker.h"
 
 namespace tricolor::gc {
 
-// A detached thread of the library: all signals blocked except those that report an error of the
-// thread itself.
-void start_thread(const char* name, std::function<void()> run);
-
 class Workers {
  public:
-  void start(unsigned count);
+  // How many there are to be.
+  void init(unsigned count) noexcept;
+
+  // Starts those that are not there yet; false when the system refuses one.
+  [[nodiscard]] bool start_missing() noexcept;
+
+  // Relaxed: whoever marks looks whether it is alone.
+  unsigned running() const noexcept { return running_.load(std::memory_order_relaxed); }
+
+  // In the child of fork().
+  void forget_threads() noexcept { running_.store(0, std::memory_order_relaxed); }
 
   // Figures since reset(): relaxed, for pacing and traces.
   struct Totals {
@@ -43,7 +48,6 @@ class Workers {
   // got.
   int64_t take_credit(int64_t wanted) noexcept;
 
-  unsigned count() const noexcept { return count_; }
   // Whether a worker's stack lies in this mapping: stale words on it are no references.
   bool has_stack_in(uintptr_t lo, uintptr_t hi) const noexcept;
 
@@ -51,6 +55,7 @@ class Workers {
   void main_loop(unsigned number) noexcept;
 
   unsigned count_ = 0;
+  std::atomic<unsigned> running_{0};
   // A frame of each; stored by the worker (relaxed: an address that is compared, never followed).
   std::unique_ptr<std::atomic<uintptr_t>[]> frames_;
   std::atomic<int64_t> scan_work_{0};

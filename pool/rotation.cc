@@ -2,10 +2,11 @@
 
 #include <array>
 
+#include "gc/collector.h"
 #include "pool/thread_slot.h"
+#include "runtime/thread.h"
 
 #include <tricolor/root.hpp>
-#include <tricolor/runtime.hpp>
 
 namespace tricolor::sync::detail {
 
@@ -48,10 +49,11 @@ bool take_off(PoolState& state) noexcept {
 }  // namespace
 
 void register_rotation() {
-  static const runtime::HookId id = [] {
+  static const uint64_t id = [] {
     static auto* const lists = new gc::root<Lists>(gc::make<Lists>());
     g_lists = lists->get();
-    return runtime::register_pre_mark_hook(rotate_pools);
+    const runtime::RuntimeScope scope(runtime::Thread::attached());
+    return gc::g_collector.hooks().add(rotate_pools, true);
   }();
   static_cast<void>(id);
 }

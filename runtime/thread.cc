@@ -148,6 +148,17 @@ Thread& Thread::attach() {
   return *thread;
 }
 
+void Thread::set_current(Thread* thread) noexcept {
+  tls.thread = thread;
+  if (thread == nullptr) {
+    tls.cache = gc::detail::g_no_cells.data();
+    store_word(tls.marking, true);
+    return;
+  }
+  tls.cache = thread->cache.data();
+  pthread_setspecific(g_exit_key, thread);
+}
+
 void Thread::detach() noexcept {
   enter();
   return_cells(*this);

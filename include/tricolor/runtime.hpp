@@ -12,11 +12,14 @@ namespace tricolor::runtime {
 
 // Runs a full collection and returns when it is swept and the destructors and finalizers of what
 // died are queued for the finalizer thread. When a cycle is running, waits for it and runs another,
-// so everything that was unreachable at the call is found. Any thread; attaches it.
+// so everything that was unreachable at the call is found. Any thread; attaches it. Where the
+// system refuses the library a thread of its own, the cycle runs on the calling thread;
+// std::bad_alloc if there is no memory to prepare that.
 TRICOLOR_API void collect();
 
 // Waits until the finalizer thread has run what was queued before the call. Not from a finalizer or
-// destructor.
+// destructor. Where the system refuses that thread, they run on the calling one: only here, so a
+// program that never calls this keeps them queued until the thread can be had.
 TRICOLOR_API void wait_for_finalizers();
 
 // One size class of MemStats.
@@ -113,11 +116,12 @@ TRICOLOR_API void unregister_stack(const void* lo) noexcept;
 // Names a registered hook.
 using HookId = std::uint64_t;
 
-// Calls `hook` once at the start of every cycle, before marking, on the collector's thread. A hook
-// may use collected objects and must not start or wait for a collection. Any thread may register
-// and unregister. unregister_pre_mark_hook returns true when the hook is gone: not running, or
-// called by the hook itself; false while another thread runs it, and then it stays registered: try
-// again
+// Calls `hook` once at the start of every cycle, before marking, on the collector's thread (or the
+// one that calls collect(), if that cannot be had; a cycle that an allocation has to run itself
+// calls no hook, for the thread may hold a lock that the hook needs). A hook may use collected
+// objects and must not start or wait for a collection. Any thread may register and unregister.
+// unregister_pre_mark_hook returns true when the hook is gone: not running, or called by the hook
+// itself; false while another thread runs it, and then it stays registered: try again
 // (or there is no such hook).
 TRICOLOR_API HookId register_pre_mark_hook(std::function<void()> hook);
 TRICOLOR_API bool unregister_pre_mark_hook(HookId id);

@@ -1,0 +1,36 @@
+#pragma once
+
+// Deputy: lets a thread do the collector's work while its own record is blocked like any other's.
+//
+// Whoever runs a cycle answers no handshake with its stack: it keeps no references. A thread of the
+// program does. So it goes blocked, as in a BlockingScope, and stands in the list a second time,
+// under a record whose stack is never looked at: what the cycle's frames hold are addresses of what
+// is marked. Handshakes answer for the first record, from the snapshot that enter_blocked took.
+// Meanwhile tls is the second record's; the flags that a handshake changes for a blocked thread
+// come to lie in `kept_` and are taken over at the end.
+// Threads: the calling thread's; one cycle at a time, so that nobody else's handshake changes flags.
+
+#include "runtime/thread.h"
+
+namespace tricolor::runtime {
+
+class Deputy {
+ public:
+  // std::bad_alloc when there is no memory for the record.
+  explicit Deputy(Thread& principal);
+  ~Deputy();
+  Deputy(const Deputy&) = delete;
+  Deputy& operator=(const Deputy&) = delete;
+
+  // In a runtime section from the beginning to the end.
+  Thread& record() const noexcept { return *record_; }
+
+ private:
+  void come_back() noexcept;
+
+  Thread& principal_;
+  gc::detail::ThreadLocal kept_{};
+  Thread* record_ = nullptr;
+};
+
+}  // namespace tricolor::runtime
