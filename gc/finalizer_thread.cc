@@ -10,6 +10,7 @@
 #include "gc/barrier.h"
 #include "gc/destroy.h"
 #include "gc/helper_threads.h"
+#include "runtime/base/no_cancellation.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
@@ -223,6 +224,7 @@ void FinalizerThread::main_loop() noexcept {
 
 // [finalizer.own-thread] As long as there is work and no thread of its own for it.
 void FinalizerThread::run_here() noexcept {
+  const runtime::NoCancellation whole;
   {
     const runtime::RuntimeScope scope(Thread::attached());
     if (!take_role(true)) return;

@@ -13,6 +13,7 @@
 #include "gc/thread_data.h"
 #include "gc/workers.h"
 #include "runtime/base/check.h"
+#include "runtime/base/no_cancellation.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
@@ -154,11 +155,21 @@ size_t read_maps(char* text) noexcept {
 
 // A sanitizer would set red zones around the array, and what lies in those would stay.
 __attribute__((noinline, no_sanitize("address"))) void forget_old_frames() noexcept {
-  volatile char frames[size_t{32} << 10];
-  for (volatile char& byte : frames) byte = 0;
+  // As much as there is room for, down to a page that the handshake's signal may need.
+  constexpr size_t kMost = size_t{32} << 10;
+  constexpr size_t kKept = size_t{8} << 10;
+  const auto* const here = static_cast<const char*>(__builtin_frame_address(0));
+  const runtime::Thread* const thread = runtime::Thread::current();
+  if (thread == nullptr || here < thread->stack_lo || here >= thread->stack_hi) return;
+  const auto room = static_cast<size_t>(here - thread->stack_lo);
+  if (room <= kKept) return;
+  const size_t bytes = std::min(room - kKept, kMost);
+  auto* const frames = static_cast<volatile char*>(__builtin_alloca(bytes));
+  for (size_t i = 0; i < bytes; ++i) frames[i] = 0;
 }
 
 void find_lost() noexcept {
+  const runtime::NoCancellation whole;
   auto* const text = static_cast<char*>(os::map(kMapsBytes));
   auto* const chunk = static_cast<uintptr_t*>(os::map(kChunkWords * sizeof(uintptr_t)));
   if (text == nullptr || chunk == nullptr) {

@@ -10,6 +10,7 @@
 // come to lie in `kept_` and are taken over at the end.
 // Threads: the calling thread's; one cycle at a time, so that nobody else's handshake changes flags.
 
+#include "runtime/base/no_cancellation.h"
 #include "runtime/thread.h"
 
 namespace tricolor::runtime {
@@ -28,6 +29,7 @@ class Deputy {
  private:
   void come_back() noexcept;
 
+  NoCancellation whole_;
   Thread& principal_;
   gc::detail::ThreadLocal kept_{};
   Thread* record_ = nullptr;

@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <optional>
 
+#include "runtime/base/no_cancellation.h"
+
 namespace tricolor::runtime {
 namespace {
 
@@ -259,6 +261,7 @@ std::string describe(const OptionComplaint& complaint) {
 Options options_from_environment() {
   const auto report = [](const OptionComplaint& complaint) {
     const std::string line = describe(complaint) + "\n";
+    const NoCancellation whole;
     ssize_t written;
     do {
       written = ::write(STDERR_FILENO, line.data(), line.size());

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "runtime/base/no_cancellation.h"
+
 namespace tricolor::runtime {
 
 // [trace.no-heap] All text of a line comes through here, into its own buffer.
@@ -149,6 +151,7 @@ TraceLine format_scavtrace(const ScavengeTrace& scavenge) {
 void write_line(TraceLine line, int fd) noexcept {
   const int saved_errno = errno;
   const std::string_view text = line.finish();
+  const NoCancellation whole;
   ssize_t written;
   do {
     // [trace.one-write]

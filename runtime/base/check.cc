@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "runtime/base/no_cancellation.h"
+
 namespace tricolor::runtime {
 namespace {
 
@@ -250,6 +252,7 @@ class Line {
   void write_out() noexcept {
     if (length_ == kReportLineBytes - 1) std::memcpy(text_ + length_ - 3, "...", 3);
     text_[length_++] = '\n';
+    const NoCancellation whole;
     const int saved_errno = errno;
     size_t done = 0;
     while (done < length_) {

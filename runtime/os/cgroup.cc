@@ -11,14 +11,17 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/base/no_cancellation.h"
+
 namespace tricolor::runtime::os {
 namespace {
 
 std::optional<std::string> read_file(const std::string& path) {
+  const NoCancellation whole;
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
   std::string text;
-  char chunk[4096];
+  char chunk[512];  // threads with the smallest stack come here
   ssize_t count;
   while ((count = ::read(fd, chunk, sizeof chunk)) != 0) {
     if (count > 0) {

@@ -17,6 +17,7 @@
 #include <cstring>
 
 #include "runtime/base/bits.h"
+#include "runtime/base/no_cancellation.h"
 #include "runtime/os/os.h"
 
 // Where the first frame of the main thread began; the dynamic linker's.
@@ -71,6 +72,7 @@ int64_t loaded_ns = 0;
 // Field 22 of /proc/self/stat, in clock ticks since boot; -1 when it cannot be read.
 int64_t start_ticks() noexcept {
   char text[1024];
+  const NoCancellation whole;
   const int fd = ::open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return -1;
   const ssize_t length = ::read(fd, text, sizeof text - 1);
@@ -224,6 +226,7 @@ bool stack_bounds(char** lo, char** hi) noexcept {
   const char* const frame = static_cast<const char*>(__builtin_frame_address(0));
   if (tid() == pid() && main_stack_bounds(frame, lo, hi)) return true;
 
+  const NoCancellation whole;  // of the main thread it reads a file
   pthread_attr_t attributes;
   if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return false;
   void* start = nullptr;
@@ -258,6 +261,7 @@ void yield() noexcept { ::sched_yield(); }
 
 void sleep_ns(int64_t ns) noexcept {
   if (ns <= 0) return;
+  const NoCancellation whole;
   const int64_t until = now_ns() + ns;
   const timespec deadline{static_cast<time_t>(until / kSecond), static_cast<long>(until % kSecond)};
   while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nullptr) == EINTR) {
