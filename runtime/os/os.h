@@ -63,8 +63,8 @@ int64_t process_start_ns() noexcept;
 // Processors this process may run on, at least 1.
 unsigned cpu_count() noexcept;
 
-// Raises the calling thread's nice value, to 19 at most, and lets it no longer take the processor
-// from another thread when it wakes up (SCHED_BATCH). It cannot always be undone.
+// Raises the nice value, to 19 at most, and sets SCHED_BATCH: waking up takes no processor from
+// others. Where a seccomp filter is set it tries nothing: some end the process. False if it failed.
 bool set_background_priority(int nicer_by) noexcept;
 
 // At most 15 characters are kept.

@@ -51,5 +51,15 @@ TEST_CASE("process: a hook of the program does not run inside an allocation") {
   check_without_threads("hooks");
 }
 
+TEST_CASE("process: the library makes the documented system calls and no other") {
+  if (kSanitized) return;
+  const ProcessResult result = run_program("sandbox_program", {});
+  CAPTURE(result.err);
+  CAPTURE(result.signal);  // SIGSYS: another call
+  if (result.exit_code == 77) return;
+  CHECK(result.exit_code == 0);
+  CHECK(result.out == "begin\nok\n");
+}
+
 }  // namespace
 }  // namespace tricolor::tests
