@@ -39,7 +39,10 @@ void start_threads() {
   g_workers.init(workers);
   finalizer_thread();  // made before anybody can fork() meanwhile
   g_helper_threads.start();
-  if (options().hangreport_s > 0) start_watchdog(options().hangreport_s);
+  if (options().hangreport_s > 0 &&
+      !start_watchdog(static_cast<unsigned>(options().hangreport_s))) {
+    runtime::report("GODEBUG=hangreport: the system refuses the thread that would watch");
+  }
 }
 }  // namespace
 

@@ -3,8 +3,8 @@
 #include <mutex>
 
 #include "gc/collector.h"
+#include "gc/helper_threads.h"
 #include "gc/phase.h"
-#include "gc/workers.h"
 #include "runtime/base/check.h"
 #include "runtime/handshake.h"
 #include "runtime/os/os.h"
@@ -74,7 +74,8 @@ void report_threads() noexcept {
   }
 }
 
-void watch(int64_t limit_ns) noexcept {
+void watch(unsigned seconds) noexcept {
+  const int64_t limit_ns = seconds * kSecond;
   uint32_t cycle = 0;
   int64_t since = runtime::os::now_ns();
   for (;;) {
@@ -102,8 +103,8 @@ void watch(int64_t limit_ns) noexcept {
 
 }  // namespace
 
-void start_watchdog(int64_t seconds) {
-  start_thread("tc-watchdog", [seconds] { watch(seconds * kSecond); });
+bool start_watchdog(unsigned seconds) noexcept {
+  return start_thread("tc-watchdog", watch, seconds);
 }
 
 }  // namespace tricolor::gc

@@ -3,11 +3,9 @@
 // The watchdog of GODEBUG=hangreport=SECONDS: says what every thread does when a cycle takes longer
 // than that.
 
-#include <cstdint>
-
 namespace tricolor::gc {
 
-// Starts its thread. Once a process, and once more in each child of fork() that collects.
-void start_watchdog(int64_t seconds);
+// Starts its thread; false where the system refuses. A child of fork() has none.
+bool start_watchdog(unsigned seconds) noexcept;
 
 }  // namespace tricolor::gc

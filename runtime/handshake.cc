@@ -214,7 +214,9 @@ void Handshake::bury_the_gone() noexcept {
   const Stray stray = last_stray();
   for (Thread *t = g_threads.first(), *next; t != nullptr; t = next) {
     next = t->next;
-    if (!is_outstanding(*t)) continue;
+    // One that is blocked is alive: the other record of a thread that runs a cycle has the same id.
+    if (!is_outstanding(*t) || t->state.load(std::memory_order_relaxed) != ThreadState::kRunning)
+      continue;
     bool gone = stray.sequence == sequence() && stray.tid == static_cast<uint32_t>(t->tid);
     // New records come first in the list.
     for (const Thread* newer = g_threads.first(); newer != t && !gone; newer = newer->next) {
