@@ -40,13 +40,25 @@ end: /* the program may stop at any time; the collector may not */
   :: STORE(B != 0, B, A, skip)
   :: STORE(B != 0, B, A, A = 0)
   :: TEST_MARKING
+#ifdef MEMBARRIER
+  :: ENTER_RUNTIME
+  :: TEST_AGAIN
+#endif
   :: ENTER_SHADE
 #ifndef BAD_MARK_THEN_PUSH
   :: FLUSH_FULL_BUFFER
 #endif
   :: LEAVE_SHADE
+#ifdef LATE_FLAGS
+  :: d_step { flag[me] != marking[me] -> LOAD_FLAG }
+#endif
 #ifdef DELAYED_STORES
+#ifdef MEMBARRIER
+  :: d_step { late[me] -> DRAIN_SLOT }
+  :: d_step { !late[me] && depth_of[me] != INSIDE(me) -> depth_of[me] = INSIDE(me) }
+#else
   :: d_step { late[me] -> DRAIN }
+#endif
 #endif
 #ifdef BAD_FOREIGN_STACK
   :: d_step { RUNS && A != 0 && at[1 - me] == AT_REST && reg[2*(1 - me)] == 0 -> reg[2*(1 - me)] = A }
@@ -59,9 +71,16 @@ end: /* the program may stop at any time; the collector may not */
 }
 
 proctype Collector() {
+#ifdef MEMBARRIER
+  byte me;
+#endif
   do
   :: cycle < CYCLES ->
+#ifdef MEMBARRIER
+     switch_barrier(1, 1, BARRIER_AT_H1, WAIT_AT_H1);
+#else
      d_step { ask(1) };
+#endif
 #if defined(BAD_MARK_DURING_H1) || defined(BAD_WORKERS_DURING_H1)
      MARK_WHILE_WAITING;
 #endif
@@ -113,7 +132,11 @@ proctype Collector() {
      skip; /* Spin does not let a loop end at the head of a d_step */
      d_step { rounds = 0; dirty = 0; assert_reachable_are_marked() };
 
+#ifdef MEMBARRIER
+     switch_barrier(4, 0, BARRIER_AT_H4, WAIT_AT_H4);
+#else
      d_step { ask(4) };
+#endif
 #ifdef BAD_GENERATION_BEFORE_H4
      d_step { move_generation() };
      ALL_ANSWERED;
@@ -130,7 +153,12 @@ proctype Collector() {
      :: unswept == 0 -> break
      od;
      skip;
+#ifdef MEMBARRIER
+     /* [model.clear] Nobody marks any more. */
+     d_step { assert(mark == 0); request = 0; cycle++ }
+#else
      d_step { request = 0; cycle++ }
+#endif
   :: else -> break
   od
 }

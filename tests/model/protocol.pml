@@ -15,6 +15,10 @@
  * the latest before the thread's next store, as it sets a mark, or as it answers a handshake; only the thread itself
  * sees the value before.
  *
+ * MEMBARRIER is the other form of H1 and H4: the collector changes every thread's flag itself, makes all of them pass a
+ * full barrier, each at a moment of its own, and waits only for those that it then sees inside the runtime. Where a
+ * thread stands, its depth, is a store like any other, and delayed like one.
+ *
  * Bounds over the whole run: ALLOCS allocations, STORES stores that are not null, DESTROYS calls of destroy().
  * OPS, where given, bounds every other step of the program too.
  */
@@ -42,6 +46,30 @@ byte at[2];     /* where the thread stands */
 #define AT_STORED 1 /* stored, self.marking not yet tested */
 #define AT_SHADE 2  /* the test said on, shade() not yet entered: a signal may still land */
 #define AT_PUSHED 3 /* inside shade(): pushed, mark not yet set. Answers are deferred from here on */
+
+#ifdef MEMBARRIER
+#define AT_ENTERED 10  /* inside the runtime, the flag not yet tested again */
+#define AT_RETESTED 11 /* it is still on */
+#ifndef INSIDE
+#define INSIDE(t) (at[t] == AT_ENTERED || at[t] == AT_RETESTED || at[t] == AT_PUSHED)
+#endif
+#ifndef RUNTIME
+#define RUNTIME INSIDE(me)
+#endif
+#ifdef DELAYED_STORES
+bit depth_of[2]; /* as others see it; the thread itself is INSIDE */
+#endif
+#endif
+
+/* LATE_FLAGS: until it passes a barrier or answers, a thread may load its flag as it was: loads pass loads, as on Arm. */
+#ifdef LATE_FLAGS
+bit flag[2];
+#define FLAG flag[me]
+#define LOAD_FLAG flag[me] = marking[me]
+#else
+#define FLAG marking[me]
+#define LOAD_FLAG skip
+#endif
 
 byte buffer[2];
 bit marking[2];
@@ -79,8 +107,13 @@ byte late_to[2], late_value[2];
 #define SEEN_AT(s) ((late[me] && late_to[me] == s) -> late_value[me] : slot[s])
 #define WRITE(s, v) late_to[me] = s; late_value[me] = v; late[me] = 1
 #define MAY_WRITE (!late[me])
-#define DRAIN slot[late_to[me]] = (late[me] -> late_value[me] : slot[late_to[me]]); \
+#define DRAIN_SLOT slot[late_to[me]] = (late[me] -> late_value[me] : slot[late_to[me]]); \
   late[me] = 0; late_to[me] = 0; late_value[me] = 0
+#ifdef MEMBARRIER
+#define DRAIN DRAIN_SLOT; depth_of[me] = INSIDE(me)
+#else
+#define DRAIN DRAIN_SLOT
+#endif
 #else
 #define SEEN_AT(s) slot[s]
 #define WRITE(s, v) slot[s] = v
@@ -90,7 +123,7 @@ byte late_to[2], late_value[2];
 #ifdef BAD_ANSWER_WITHOUT_RELEASE
 #define RELEASE_STORES skip
 #else
-#define RELEASE_STORES DRAIN
+#define RELEASE_STORES DRAIN; LOAD_FLAG
 #endif
 #ifndef HELD
 #define HELD IN_REGISTERS
@@ -175,7 +208,7 @@ inline sweep_cell(x) {
 #define TEST_MARKING \
   d_step { at[me] == AT_STORED -> \
     if \
-    :: marking[me] -> at[me] = AT_SHADE \
+    :: FLAG -> at[me] = AT_SHADE \
     :: else -> at[me] = AT_REST; flight[me] = 0 \
     fi }
 #endif
@@ -183,10 +216,10 @@ inline sweep_cell(x) {
 /* shade(): test once more now that no signal can intervene, push into the own buffer, then set the mark
  * ([buffer.push-first]). A full buffer goes to the queue in between. NO_RETEST leaves the second test out: also sound
  * while buffers are kept. */
-#ifdef NO_RETEST
+#if defined(NO_RETEST) || defined(BAD_NO_RETEST)
 #define STILL_MARKING true
 #else
-#define STILL_MARKING marking[me]
+#define STILL_MARKING FLAG
 #endif
 #ifdef BAD_MARK_THEN_PUSH
 #define SHADE_BEGIN mark = mark | SET(flight[me])
@@ -195,10 +228,24 @@ inline sweep_cell(x) {
 #define SHADE_BEGIN buffer[me] = buffer[me] | SET(flight[me])
 #define SHADE_END mark = mark | SET(flight[me])
 #endif
-#define ENTER_SHADE \
-  d_step { at[me] == AT_SHADE -> \
+#ifdef MEMBARRIER
+#define ENTER_RUNTIME d_step { at[me] == AT_SHADE -> at[me] = AT_ENTERED }
+#define TEST_AGAIN \
+  d_step { at[me] == AT_ENTERED -> \
     if \
-    :: STILL_MARKING && !(mark & SET(flight[me])) -> SHADE_BEGIN; at[me] = AT_PUSHED \
+    :: STILL_MARKING -> at[me] = AT_RETESTED \
+    :: else -> at[me] = AT_REST; flight[me] = 0 \
+    fi }
+#define SHADE_FROM AT_RETESTED
+#define SHADE_IF true
+#else
+#define SHADE_FROM AT_SHADE
+#define SHADE_IF STILL_MARKING
+#endif
+#define ENTER_SHADE \
+  d_step { at[me] == SHADE_FROM -> \
+    if \
+    :: SHADE_IF && !(mark & SET(flight[me])) -> SHADE_BEGIN; at[me] = AT_PUSHED \
     :: else -> at[me] = AT_REST; flight[me] = 0 \
     fi }
 #define FLUSH_FULL_BUFFER \
@@ -288,7 +335,9 @@ inline hand_over_buffer() {
 
 inline barrier_on() {
   RELEASE_STORES;
+#ifndef MEMBARRIER
   marking[me] = 1;
+#endif
 #ifdef BAD_BLACK_AT_H1
   black = black | (1 << me);
 #endif
@@ -321,7 +370,9 @@ inline scan_again() {
 
 inline barrier_off() {
   RELEASE_STORES;
+#ifndef MEMBARRIER
   marking[me] = 0;
+#endif
 #ifdef BAD_WHITE_AT_H4
   black = black & ~(1 << me);
 #endif
@@ -339,6 +390,60 @@ inline barrier_off() {
 /* ---- the collector ---- */
 
 #define ALL_ANSWERED (!pending[0] && !pending[1])
+
+#ifdef MEMBARRIER
+#ifdef BAD_NO_BARRIER_AT_H1
+#define BARRIER_AT_H1 false
+#else
+#define BARRIER_AT_H1 true
+#endif
+#ifdef BAD_NO_BARRIER_AT_H4
+#define BARRIER_AT_H4 false
+#else
+#define BARRIER_AT_H4 true
+#endif
+#ifdef NO_WAIT_AT_H1
+#define WAIT_AT_H1 false
+#else
+#define WAIT_AT_H1 true
+#endif
+#ifdef BAD_NO_WAIT_AT_H4
+#define WAIT_AT_H4 false
+#else
+#define WAIT_AT_H4 true
+#endif
+
+/* The one who changes the flags is `me` for a moment: the thread whose stores the barrier drains. */
+#ifdef DELAYED_STORES
+#define PASS_BARRIER(t) d_step { me = t; DRAIN; LOAD_FLAG; me = 0 }
+#define SEEN_INSIDE(t) depth_of[t]
+#else
+#define PASS_BARRIER(t) skip
+#define SEEN_INSIDE(t) INSIDE(t)
+#endif
+#define ASK_IF_INSIDE(h) \
+  d_step { request = h; pending[0] = SEEN_INSIDE(0) }; \
+  d_step { pending[1] = SEEN_INSIDE(1) }
+
+inline switch_barrier(h, on, with_barrier, with_wait) {
+  d_step { marking[0] = on };
+  d_step { marking[1] = on };
+#ifdef BAD_DEPTH_BEFORE_BARRIER
+  ASK_IF_INSIDE(h);
+#endif
+  if
+  :: with_barrier -> PASS_BARRIER(0); PASS_BARRIER(1)
+  :: else
+  fi;
+#ifndef BAD_DEPTH_BEFORE_BARRIER
+  if
+  :: with_wait -> ASK_IF_INSIDE(h)
+  :: else
+  fi;
+#endif
+  ALL_ANSWERED
+}
+#endif
 
 inline ask(h) {
   request = h;

@@ -11,6 +11,9 @@
  * of it when the generation moves on. It is inside the runtime: a signal that lands there is answered at its end. The
  * fast path's two accesses (complete the address, then give up the cell's bit) may be interrupted in between.
  *
+ * MEMBARRIER is the other form of H1 and H4, as in protocol.pml: what a thread does after it has tested its flag is then
+ * a step of its own, in the same stay in the runtime.
+ *
  * What is abstracted: objects have no fields and the barrier is one step (handshake.pml has both), so what is reachable
  * is what threads hold, and the root. Any thread may take any word (in the runtime a span has one owner at a time).
  *
@@ -63,7 +66,10 @@ byte seen[2];          /* scratch of the fast and slow path */
 #define AT_TAKE 4      /* the span is swept */
 #define AT_TAKEN 5     /* has chosen the cells */
 #define AT_READ 6      /* BAD_GENERATION_BEFORE_LOCK: has read the generation, does not hold the lock yet */
-#define IN_RUNTIME (at[me] >= AT_LOCKED)
+#define AT_DESTROY 7   /* MEMBARRIER: has tested the flag off, the cell not yet free */
+#define AT_SHADE 8     /* MEMBARRIER: has tested the flag on, inside the runtime; mark not yet set */
+#define INSIDE(t) (at[t] >= AT_LOCKED)
+#define IN_RUNTIME INSIDE(me)
 
 byte request;
 bit found;             /* some answer of this round found something */
@@ -127,6 +133,30 @@ inline scan_stack() {
 #else
 #define MAY_REUSE (!marking[me])
 #endif
+#ifdef MEMBARRIER
+/* The flag's test and the use of it are two steps of one stay in the runtime. */
+#define DESTROY(x) \
+  d_step { at[me] == AT_REST && destroys < DESTROYS && ONLY_MINE(x) && MAY_LOCK -> \
+    destroys++; \
+    held[me] = held[me] & ~x; \
+    if \
+    :: MAY_REUSE -> \
+       sweep_if_behind(); \
+       if \
+       :: (alloc & x) && black_in[me] != span_generation -> seen[me] = x; at[me] = AT_DESTROY \
+       :: else \
+       fi \
+    :: else \
+    fi }
+#define FREE_DESTROYED \
+  d_step { at[me] == AT_DESTROY && MAY_LOCK -> \
+    if \
+    :: CELLS_OF(word[me]) & seen[me] -> free[me] = free[me] | seen[me] \
+    :: else -> sweep_if_behind(); alloc = alloc & ~seen[me] \
+    fi; \
+    seen[me] = 0; \
+    at[me] = AT_REST }
+#else
 #define DESTROY(x) \
   d_step { at[me] == AT_REST && destroys < DESTROYS && ONLY_MINE(x) && MAY_LOCK -> \
     destroys++; \
@@ -136,8 +166,20 @@ inline scan_stack() {
     :: MAY_REUSE && !(CELLS_OF(word[me]) & x) -> sweep_if_behind(); alloc = alloc & ~x \
     :: else \
     fi }
+#endif
 
 /* The barriered store of a reference to x into the root. */
+#ifdef MEMBARRIER
+#define PASS(x) \
+  d_step { at[me] == AT_REST && passes < PASSES && (held[me] & x) && root != x -> \
+    passes++; \
+    root = x; \
+    if \
+    :: marking[me] -> seen[me] = x; at[me] = AT_SHADE \
+    :: else \
+    fi }
+#define SET_MARK d_step { at[me] == AT_SHADE -> mark = mark | seen[me]; seen[me] = 0; at[me] = AT_REST }
+#else
 #define PASS(x) \
   d_step { at[me] == AT_REST && passes < PASSES && (held[me] & x) && root != x -> \
     passes++; \
@@ -146,6 +188,7 @@ inline scan_stack() {
     :: marking[me] -> mark = mark | x \
     :: else \
     fi }
+#endif
 
 #define CHOOSE_WORD(w) \
   d_step { at[me] == AT_TAKE && (~alloc & CELLS_OF(w)) -> \
@@ -228,6 +271,10 @@ end: /* the program may stop at any time; the collector may not */
   :: PASS(2)
   :: PASS(4)
   :: PASS(8)
+#ifdef MEMBARRIER
+  :: FREE_DESTROYED
+  :: SET_MARK
+#endif
   :: d_step { at[me] == AT_REST && (root & ~held[me]) -> held[me] = held[me] | root }
   :: d_step { at[me] == AT_REST && PASSES > 0 && root -> root = 0 }
 
@@ -244,7 +291,11 @@ end: /* the program may stop at any time; the collector may not */
        black_in[me] = black_now;
        pending[me] = 0 }
 
+#ifdef MEMBARRIER
+  :: d_step { MAY_ANSWER(1) -> pending[me] = 0 }
+#else
   :: d_step { MAY_ANSWER(1) -> marking[me] = 1; pending[me] = 0 }
+#endif
   :: d_step { MAY_ANSWER(2) ->
        black_in[me] = generation;
 #ifndef BAD_WORD_NOT_PREMARKED
@@ -254,7 +305,9 @@ end: /* the program may stop at any time; the collector may not */
        pending[me] = 0 }
   :: d_step { MAY_ANSWER(3) -> scan_stack(); pending[me] = 0 }
   :: d_step { MAY_ANSWER(4) ->
+#ifndef MEMBARRIER
        marking[me] = 0;
+#endif
 #ifdef BAD_WHITE_AT_H4
        black_in[me] = 0;
 #endif
@@ -291,12 +344,29 @@ inline ask(h) {
 }
 #define ALL_ANSWERED (!pending[0] && !pending[1])
 
+/* MEMBARRIER, as in protocol.pml: the collector changes the flags, and waits for those that it then sees inside. A
+ * thread that attaches meanwhile takes what barriers_on says; changing that and the flags is one step, under the
+ * threads' lock. */
+#define SWITCH_BARRIERS(on) d_step { barriers_on = on; marking[0] = on; marking[1] = on }
+#define ASK_IF_INSIDE(h) \
+  d_step { request = h; pending[0] = INSIDE(0) }; \
+  d_step { pending[1] = INSIDE(1) }; \
+  ALL_ANSWERED
+
 proctype Collector() {
   do
   :: cycle < CYCLES ->
      /* [model.clear] A cycle begins with all marks clear: [collector.order] [sweep.finished]. */
+#ifdef MEMBARRIER
+     d_step { span_generation == generation -> assert(mark == 0) };
+     SWITCH_BARRIERS(1);
+#ifndef NO_WAIT_AT_H1
+     ASK_IF_INSIDE(1);
+#endif
+#else
      d_step { span_generation == generation -> assert(mark == 0); ask(1); barriers_on = 1 };
      ALL_ANSWERED;
+#endif
      d_step { ask(2); black_now = generation; scanning = 1 };
      ALL_ANSWERED;
      d_step { mark = mark | root };
@@ -311,7 +381,14 @@ proctype Collector() {
      skip; /* Spin does not let a loop end at the head of a d_step */
      /* [model.complete] Whatever is in use is marked. */
      d_step { scanning = 0; found = 0; assert((IN_USE & alloc & ~mark) == 0) };
+#ifdef MEMBARRIER
+     SWITCH_BARRIERS(0);
+#ifndef BAD_NO_WAIT_AT_H4
+     ASK_IF_INSIDE(4);
+#endif
+#else
      d_step { ask(4); barriers_on = 0 };
+#endif
 #ifdef BAD_GENERATION_BEFORE_H4
      d_step { generation++; black_now = 0 };
      ALL_ANSWERED;

@@ -10,7 +10,8 @@
  * once the gate is closed returns a marked target or null. The collector accepts a round only while it holds the weak
  * mutex, and closes the gate before it lets go of it. Behind the gate it clears a weak reference to an unmarked object,
  * then resurrects an unmarked object with a finalizer: marks it, and hands it to the finalizer thread (either thread,
- * at any later time). What that object refers to was traced as a root during marking.
+ * at any later time). A lock that finds the gate closed says null for what is unmarked, and that may be said of nothing
+ * reachable. What that object refers to was traced as a root during marking.
  *
  * LOCK_RELOADS is the other sound form of the weak lock, for a flag test that is inlined into the program: load the
  * target, test the flag, and where it is off load once more; only the same target twice is returned.
@@ -55,6 +56,8 @@ byte locks, retargets, sets;
 #if defined(LOCK_RELOADS) || defined(BAD_LOCK_TEST_THEN_LOAD) || defined(BAD_LOCK_LOAD_THEN_TEST)
 /* The flag's test and the load are inlined into the program, where a signal may land between any two steps. */
 #define RUNTIME (at[me] == AT_PUSHED || at[me] == AT_LOCK_GATE || at[me] == AT_LOCK_PUSHED)
+#elif defined(MEMBARRIER)
+#define INSIDE(t) (at[t] == AT_PUSHED || (at[t] >= AT_LOCK && at[t] <= AT_RETESTED))
 #else
 #define RUNTIME (at[me] == AT_PUSHED || (at[me] >= AT_LOCK && at[me] <= AT_LOCK_PUSHED))
 #endif
@@ -74,6 +77,10 @@ end:
   :: STORE_NULL(true, 0)
   :: STORE(true, 0, A, skip)
   :: TEST_MARKING
+#ifdef MEMBARRIER
+  :: ENTER_RUNTIME
+  :: TEST_AGAIN
+#endif
   :: ENTER_SHADE
   :: FLUSH_FULL_BUFFER
   :: LEAVE_SHADE
@@ -111,7 +118,7 @@ end:
        :: weak == 0 || (mark & SET(weak)) -> A = weak; weak_mutex = 0; at[me] = AT_REST
        :: else ->
           if
-          :: gate_closed -> weak_mutex = 0; at[me] = AT_REST
+          :: gate_closed -> assert_unreachable(weak); weak_mutex = 0; at[me] = AT_REST
           :: else -> flight[me] = weak; buffer[me] = buffer[me] | SET(weak); at[me] = AT_LOCK_PUSHED
           fi
        fi }
@@ -149,8 +156,13 @@ end:
 proctype Collector() {
   do
   :: cycle < CYCLES ->
+#ifdef MEMBARRIER
+     d_step { gate_closed = 0 };
+     switch_barrier(1, 1, BARRIER_AT_H1, WAIT_AT_H1);
+#else
      d_step { ask(1); gate_closed = 0 };
      ALL_ANSWERED;
+#endif
      d_step { ask(2) };
      ALL_ANSWERED;
 
@@ -210,8 +222,12 @@ proctype Collector() {
        :: else
        fi };
 
+#ifdef MEMBARRIER
+     switch_barrier(4, 0, BARRIER_AT_H4, WAIT_AT_H4);
+#else
      d_step { ask(4) };
      ALL_ANSWERED;
+#endif
      d_step { move_generation() };
      do
      :: SWEEP(1)
