@@ -7,14 +7,62 @@
  *
  * With OPS the program is bounded altogether: then every infinite run is the collector's own, and a search for cycles
  * shows that there is none. START_OBJECTS is 1 or 2: the root leads to object 1, object 1 to object 2.
+ *
+ * FIBERS: one fiber, whose register `parked` any thread may exchange for its own. The collector scans it while all
+ * threads stand still after their answers to H3 ([stacks.fibers]).
+ *
+ * CLOCKS: a thread that has not done a step since its answer to H2 is not asked in H3.
+ *
+ * DROPS: so many grey objects of the queue may get lost for want of memory ([worklist.overflow]). The loss is noted,
+ * and counts as an arrival; where it is seen, the collector marks the root again and walks all marked objects.
  */
+#ifndef FIBERS
+#define STANDS_STILL false
+#else
+byte parked;
+bit stopped[2];
+#define STANDS_STILL stopped[me]
+#define HELD (IN_REGISTERS | SET(parked))
+#endif
 #include "protocol.pml"
+
+#if DROPS > 0
+bit overflowed;
+byte drops;
+#define OVERFLOWED overflowed
+
+#ifdef BAD_DROP_NO_ARRIVAL
+#define COUNT_ARRIVAL skip
+#else
+#define COUNT_ARRIVAL dirty = 1
+#endif
+#define DROP(x) \
+  d_step { drops < DROPS && (queue & SET(x)) -> drops++; queue = queue & ~SET(x); overflowed = 1; COUNT_ARRIVAL }
+
+proctype Memory() {
+end:
+  do
+  :: DROP(1)
+  :: DROP(2)
+  :: DROP(OBJECTS)
+  od
+}
+
+#define WALK(x) \
+  d_step { \
+    if \
+    :: mark & SET(x) -> mark_grey(slot[x]) \
+    :: else \
+    fi }
+#else
+#define OVERFLOWED false
+#endif
 
 #ifndef START_OBJECTS
 #define START_OBJECTS 2
 #endif
 
-proctype Thread(byte me) {
+proctype Thread(byte me) provided (!STANDS_STILL) {
 end: /* the program may stop at any time; the collector may not */
   do
   :: LOAD(A != 0, A, A)
@@ -60,6 +108,10 @@ end: /* the program may stop at any time; the collector may not */
   :: d_step { late[me] -> DRAIN }
 #endif
 #endif
+#ifdef FIBERS
+  :: d_step { RUNS && A != parked && OP_LEFT ->
+       swap = A; A = parked; parked = swap; swap = 0; sort_registers(); COUNT_OP }
+#endif
 #ifdef BAD_FOREIGN_STACK
   :: d_step { RUNS && A != 0 && at[1 - me] == AT_REST && reg[2*(1 - me)] == 0 -> reg[2*(1 - me)] = A }
 #endif
@@ -69,6 +121,12 @@ end: /* the program may stop at any time; the collector may not */
   :: ANSWER_H4
   od
 }
+
+#ifdef CLOCKS
+#define NOT_RUN pending[0] = ran[0]; pending[1] = ran[1]
+#else
+#define NOT_RUN skip
+#endif
 
 proctype Collector() {
 #ifdef MEMBARRIER
@@ -90,6 +148,9 @@ proctype Collector() {
      MARK_WHILE_WAITING;
 #endif
      ALL_ANSWERED;
+#ifdef BAD_CLOCK_AFTER_ANSWER
+     d_step { ran[0] = 0; ran[1] = 0 };
+#endif
 
      d_step { request = 0; mark_grey(slot[0]) };
      do
@@ -98,8 +159,28 @@ proctype Collector() {
 #if OBJECTS > 2
      :: SCAN(3)
 #endif
-     :: d_step { queue == 0 -> begin_round() }
+#if DROPS > 0
+     :: d_step { queue == 0 && overflowed ->
+          overflowed = 0;
+          mark_grey(slot[0]) };
+#ifndef BAD_OVERFLOW_ONLY_ROOTS
+        WALK(1);
+        WALK(2);
+#if OBJECTS > 2
+        WALK(3);
+#endif
+#endif
+        skip
+#endif
+     :: d_step { queue == 0 && !OVERFLOWED -> begin_round(); NOT_RUN };
         ALL_ANSWERED;
+#ifdef FIBERS
+#ifdef BAD_FIBER_WHILE_THEY_RUN
+        d_step { stopped[0] = 0; stopped[1] = 0 };
+#endif
+        d_step { mark_grey(parked) };
+        d_step { stopped[0] = 0; stopped[1] = 0 };
+#endif
 #ifdef BAD_ACCEPT_WITH_WORK
         if
         :: dirty -> dirty = 0
@@ -172,5 +253,12 @@ init {
     :: else
     fi
   }
-  atomic { run Thread(0); run Thread(1); run Collector() }
+  atomic {
+    run Thread(0);
+    run Thread(1);
+#if DROPS > 0
+    run Memory();
+#endif
+    run Collector()
+  }
 }

@@ -7,6 +7,12 @@
  * what the request made last demands of everybody, and counts as having answered it. A thread that exits hands its
  * buffer to the queue.
  *
+ * REENTER: the root may be destroyed by a blocked thread. It enters the runtime for that, and leaves it without a look
+ * at the request: the collector answers for it.
+ *
+ * SKIP_UNMOVED: the collector notes that it has scanned a thread's stack; leaving Blocked takes the note away. In H3
+ * the stack of a thread with the note is not scanned again.
+ *
  * What is abstracted: attaching and exiting are one step, and may fall into the middle of a handshake; with the threads
  * lock held throughout one, as the runtime has it, they fall between two: fewer interleavings. Cells that an exiting
  * thread has not used are in sweep_alloc.pml. The rest is as in protocol.pml.
@@ -35,6 +41,21 @@ byte mode[2];
 #include "protocol.pml"
 
 byte blocks, attaches;
+#ifdef SKIP_UNMOVED
+bit unmoved[2];    /* scanned in this cycle, and blocked ever since */
+#define NOTE_UNMOVED unmoved[me] = 1
+#ifdef BAD_UNMOVED_KEPT
+#define FORGET_UNMOVED skip
+#else
+#define FORGET_UNMOVED unmoved[me] = 0
+#endif
+#else
+#define NOTE_UNMOVED skip
+#define FORGET_UNMOVED skip
+#endif
+#ifdef BAD_ANSWER_WHILE_BLOCKED
+byte late_answer[2]; /* the request that a blocked thread has begun to answer itself */
+#endif
 bit barriers_on;   /* what a thread that attaches starts with */
 bit allocate_black_on;
 
@@ -66,7 +87,21 @@ end:
 #ifdef BAD_LEAVE_WHILE_TAKEN
   :: d_step { mode[me] == BLOCKED || mode[me] == TAKEN -> mode[me] = RUNNING }
 #else
-  :: d_step { mode[me] == BLOCKED -> mode[me] = RUNNING }
+  :: d_step { mode[me] == BLOCKED -> mode[me] = RUNNING; FORGET_UNMOVED }
+#endif
+#ifdef REENTER
+  :: d_step { at[me] == AT_REST && (mode[me] == BLOCKED || mode[me] == TAKEN) && slot[0] != 0 -> slot[0] = 0 }
+#endif
+#ifdef BAD_ANSWER_WHILE_BLOCKED
+  :: d_step { at[me] == AT_REST && (mode[me] == BLOCKED || mode[me] == TAKEN) && pending[me] && late_answer[me] == 0 ->
+       late_answer[me] = request }
+  :: d_step { late_answer[me] != 0 ->
+       if
+       :: late_answer[me] == 1 -> barrier_on()
+       :: late_answer[me] == 4 -> barrier_off()
+       :: else -> pending[me] = 0
+       fi;
+       late_answer[me] = 0 }
 #endif
 
   :: d_step { me == 1 && mode[me] == DETACHED && attaches < ATTACHES ->
@@ -124,10 +159,20 @@ inline ask_attached(h) {
 inline answer_for_taken() {
   if
   :: d_step { request == 1 -> barrier_on(); RELEASE }
+#ifdef BAD_UNMOVED_AT_H2
+  :: d_step { request == 2 && unmoved[me] -> black = black | (1 << me); hand_over_buffer(); pending[me] = 0; RELEASE }
+  :: d_step { request == 2 && !unmoved[me] -> black = black | (1 << me); mark_grey(A) };
+#else
   :: d_step { request == 2 -> black = black | (1 << me); mark_grey(A) };
-     d_step { mark_grey(B); hand_over_buffer(); pending[me] = 0; RELEASE }
+#endif
+     d_step { mark_grey(B); hand_over_buffer(); pending[me] = 0; NOTE_UNMOVED; RELEASE }
+#ifdef SKIP_UNMOVED
+  :: d_step { request == 3 && unmoved[me] -> hand_over_buffer(); pending[me] = 0; RELEASE }
+  :: d_step { request == 3 && !unmoved[me] -> mark_grey(A) };
+#else
   :: d_step { request == 3 -> mark_grey(A) };
-     d_step { mark_grey(B); hand_over_buffer(); pending[me] = 0; RELEASE }
+#endif
+     d_step { mark_grey(B); hand_over_buffer(); pending[me] = 0; NOTE_UNMOVED; RELEASE }
   :: d_step { request == 4 -> barrier_off(); RELEASE }
   fi
 }

@@ -37,6 +37,9 @@
 #ifndef DESTROYS
 #define DESTROYS 0
 #endif
+#ifndef DROPS
+#define DROPS 0
+#endif
 
 byte reg[4];    /* thread t owns reg[2t] >= reg[2t+1] */
 byte flight[2]; /* the value of the store under way: in a register or frame of its thread */
@@ -61,7 +64,7 @@ bit depth_of[2]; /* as others see it; the thread itself is INSIDE */
 #endif
 #endif
 
-/* LATE_FLAGS: until it passes a barrier or answers, a thread may load its flag as it was: loads pass loads, as on Arm. */
+/* LATE_FLAGS: until it passes a barrier or answers, a thread may load its flag as it was: loads pass loads (Arm). */
 #ifdef LATE_FLAGS
 bit flag[2];
 #define FLAG flag[me]
@@ -89,13 +92,21 @@ byte into[2];   /* the slot that the store under way goes to */
 bit tested[2];  /* what the test said */
 #endif
 
+/* The thread's clock: has it done any step since? */
+#ifdef CLOCKS
+bit ran[2];
+#define TICK ran[me] = 1
+#else
+#define TICK skip
+#endif
+
 #ifdef OPS
 byte ops;
 #define OP_LEFT ops < OPS
-#define COUNT_OP ops++
+#define COUNT_OP ops++; TICK
 #else
 #define OP_LEFT true
-#define COUNT_OP skip
+#define COUNT_OP TICK
 #endif
 
 #define IN_REGISTERS \
@@ -203,10 +214,11 @@ inline sweep_cell(x) {
 #else
 #define STORE(guard, to, v, then) \
   d_step { RUNS && v != 0 && (guard) && stores < STORES && MAY_WRITE -> \
-    stores++; flight[me] = v; WRITE(to, v); at[me] = AT_STORED; \
+    stores++; TICK; flight[me] = v; WRITE(to, v); at[me] = AT_STORED; \
     then; sort_registers() }
 #define TEST_MARKING \
   d_step { at[me] == AT_STORED -> \
+    TICK; \
     if \
     :: FLAG -> at[me] = AT_SHADE \
     :: else -> at[me] = AT_REST; flight[me] = 0 \
@@ -244,14 +256,22 @@ inline sweep_cell(x) {
 #endif
 #define ENTER_SHADE \
   d_step { at[me] == SHADE_FROM -> \
+    TICK; \
     if \
     :: SHADE_IF && !(mark & SET(flight[me])) -> SHADE_BEGIN; at[me] = AT_PUSHED \
     :: else -> at[me] = AT_REST; flight[me] = 0 \
     fi }
+/* Where items may be dropped, what is flushed must be marked, or a walk over the marked objects misses it: a full
+ * buffer is flushed before the next push ([buffer.flush]). */
+#if DROPS > 0 && !defined(BAD_FLUSH_WITH_UNMARKED)
+#define FLUSH_FROM SHADE_FROM
+#else
+#define FLUSH_FROM AT_PUSHED
+#endif
 #define FLUSH_FULL_BUFFER \
-  d_step { at[me] == AT_PUSHED && buffer[me] != 0 -> queue = queue | buffer[me]; buffer[me] = 0 }
+  d_step { at[me] == FLUSH_FROM && buffer[me] != 0 -> queue = queue | buffer[me]; buffer[me] = 0 }
 #define LEAVE_SHADE \
-  d_step { at[me] == AT_PUSHED -> DRAIN; SHADE_END; flight[me] = 0; at[me] = AT_REST }
+  d_step { at[me] == AT_PUSHED -> TICK; DRAIN; SHADE_END; flight[me] = 0; at[me] = AT_REST }
 
 /* A cell the slow path may take: free, or free once it is swept. */
 #ifdef BAD_UNSWEPT_CELL
@@ -294,7 +314,7 @@ inline allocate() {
   cell = 0
 }
 #define ALLOCATE \
-  d_step { RUNS && allocs < ALLOCS && B == 0 -> allocate() }
+  d_step { RUNS && allocs < ALLOCS && B == 0 -> TICK; allocate() }
 
 /* The program may destroy what nothing else refers to; another thread may still be in the barrier of the very store
  * through which this thread got it. The fields die without any barrier. */
@@ -346,6 +366,9 @@ inline barrier_on() {
 
 inline allocate_black() {
   RELEASE_STORES;
+#ifdef CLOCKS
+  ran[me] = 0;
+#endif
   black = black | (1 << me);
   scan_stack();
   hand_over_buffer();
@@ -354,6 +377,9 @@ inline allocate_black() {
 
 inline scan_again() {
   RELEASE_STORES;
+#ifdef FIBERS
+  stopped[me] = 1;
+#endif
 #ifndef BAD_NO_SECOND_SCAN
   scan_stack();
 #endif
@@ -414,11 +440,14 @@ inline barrier_off() {
 #endif
 
 /* The one who changes the flags is `me` for a moment: the thread whose stores the barrier drains. */
-#ifdef DELAYED_STORES
+#if defined(DELAYED_STORES) || defined(LATE_FLAGS)
 #define PASS_BARRIER(t) d_step { me = t; DRAIN; LOAD_FLAG; me = 0 }
-#define SEEN_INSIDE(t) depth_of[t]
 #else
 #define PASS_BARRIER(t) skip
+#endif
+#ifdef DELAYED_STORES
+#define SEEN_INSIDE(t) depth_of[t]
+#else
 #define SEEN_INSIDE(t) INSIDE(t)
 #endif
 #define ASK_IF_INSIDE(h) \
@@ -473,7 +502,7 @@ inline ask(h) {
 /* [model.ends] Every round that is not accepted has marked an object, or handed over one that both threads shaded. */
 inline begin_round() {
   rounds++;
-  assert(rounds <= 2*OBJECTS + 1);
+  assert(rounds <= 2*OBJECTS + 1 + DROPS);
   dirty = 0;
   ask(3)
 }

@@ -11,8 +11,8 @@
  * of it when the generation moves on. It is inside the runtime: a signal that lands there is answered at its end. The
  * fast path's two accesses (complete the address, then give up the cell's bit) may be interrupted in between.
  *
- * MEMBARRIER is the other form of H1 and H4, as in protocol.pml: what a thread does after it has tested its flag is then
- * a step of its own, in the same stay in the runtime.
+ * MEMBARRIER is the other form of H1 and H4, as in protocol.pml: what a thread does after it has tested its flag is
+ * then a step of its own, in the same stay in the runtime.
  *
  * What is abstracted: objects have no fields and the barrier is one step (handshake.pml has both), so what is reachable
  * is what threads hold, and the root. Any thread may take any word (in the runtime a span has one owner at a time).
