@@ -3,8 +3,8 @@
  * One thread forks: it closes the runtime, asks the other, and forks when that has answered. The other enters and
  * leaves the runtime, blocks inside (a wait in the middle of a stay) or outside, and may have the handshake's signal
  * masked. To enter, it raises its depth and then looks whether the runtime is closed ([thread.closed]): if so, it goes
- * back, and waits until it is open. While it waits it is blocked, so that it is answered for. A blocked thread is taken by
- * compare-exchange, as in lifecycle.pml; here that is one step.
+ * back, and waits until it is open. While it waits it is blocked, so that it is answered for. A blocked thread is taken
+ * by compare-exchange, as in lifecycle.pml; here that is one step.
  *
  * What is abstracted: the collector (no cycle runs during a fork), several threads that fork (they take turns, and wait
  * for theirs as blocked), the child.
