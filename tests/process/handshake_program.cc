@@ -161,14 +161,14 @@ bool run_masked_forks() {
 
 // A thread that cannot answer: asleep, with all signals masked. The heap must not run away
 // meanwhile.
-bool run_stuck() {
+bool sleep_masked(unsigned microseconds) {
   std::atomic<bool> asleep{false};
   std::thread sleeper([&] {
     Item* const list = make_list(kLength);
     pthread_setname_np(pthread_self(), "sleeper");
     mask_all();
     asleep = true;
-    usleep(1'500'000);
+    usleep(microseconds);
     if (!check_list(list, kLength)) std::abort();
   });
   while (!asleep) usleep(100);
@@ -186,6 +186,9 @@ bool run_stuck() {
   busy.join();
   return stats.heap_alloc < std::size_t{64} << 20;
 }
+
+bool run_stuck() { return sleep_masked(1'500'000); }
+bool run_stuck_long() { return sleep_masked(5'000'000); }
 
 // A thread that the last round of key destructors attaches again ends without leaving the list.
 bool run_ended_unseen() {
@@ -238,6 +241,7 @@ constexpr Mode kModes[] = {
     {"alternate-stack", run_alternate_stack},
     {"masked-forks", run_masked_forks},
     {"stuck", run_stuck},
+    {"stuck-long", run_stuck_long},
     {"ended-unseen", run_ended_unseen},
     {"crowd", run_crowd},
 };

@@ -58,12 +58,15 @@ TEST_CASE("process handshake: a thread that cannot answer is named, and the heap
 }
 
 // [thread.gone] [thread.named] [signal.stray]
-TEST_CASE("process handshake: a thread that ended unseen holds nothing up, whoever has its id") {
+// ThreadSanitizer forgets a thread in a key destructor of its own, and cannot run what comes after
+// it.
+TEST_CASE("process handshake: a thread that ended unseen holds nothing up, whoever has its id" *
+          doctest::skip(kThreadSanitizer)) {
   check_good(run_mode("ended-unseen"));
 }
 
 TEST_CASE("process handshake: hangreport says what every thread does") {
-  const ProcessResult result = run_mode("stuck", "hangreport=1");
+  const ProcessResult result = run_mode("stuck-long", "hangreport=1");
   check_good(result);
   CAPTURE(result.err);
   CHECK(result.err.find("is in phase \"enter\"") != std::string::npos);
