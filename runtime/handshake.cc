@@ -25,6 +25,7 @@ constexpr int64_t kResendPerThreadNs =
 // [handshake.aside] In all, and without an answer from anybody.
 constexpr int64_t kAsideNs = 100'000'000;
 constexpr int64_t kAsideInVainNs = 10'000'000;
+constexpr int64_t kRunNs = 2'000'000;  // at least between two asides
 constexpr int64_t kLateNs = 5'000'000;
 constexpr int64_t kNamedInTraceNs = 100'000'000;
 constexpr int64_t kNamedNs = 10'000'000'000;
@@ -76,14 +77,20 @@ void Handshake::stand_aside() noexcept {
   raise_to(longest_aside_ns_, waited);
 }
 
+// Threads get as much time as they stood aside before they do so again: cycles back to back would
+// otherwise never let them run.
 void Handshake::begin_asides() noexcept {
   if (aside_.load(std::memory_order_relaxed) != 0) return;
+  aside_since_ns_ = os::now_ns();
+  if (aside_since_ns_ < aside_again_ns_) return;
   if (++aside_number_ == 0) ++aside_number_;
   aside_.store(aside_number_, std::memory_order_release);
 }
 
 void Handshake::end_asides() noexcept {
   if (aside_.load(std::memory_order_relaxed) == 0) return;
+  const int64_t now = os::now_ns();
+  aside_again_ns_ = now + std::max(now - aside_since_ns_, kRunNs);
   aside_.store(0, std::memory_order_release);
   futex::wake(&aside_, INT32_MAX);
 }

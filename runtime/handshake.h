@@ -16,9 +16,10 @@
 // [handshake.aside]   where more threads have to answer than there are processors, those that have answered sleep until
 //                     the last one has: else each answer would wait for a time slice of every thread that has
 //                     answered. They sleep as blocked, and the collector answers for them what it asks next (H2 right
-//                     after H1, H4 right after H3). It ends after 10 ms without an answer, and after 100 ms. A thread
-//                     found in a system call goes back into it instead. It is a delay and nothing else: the thread
-//                     has answered, and may hold any lock of the program.
+//                     after H1, H4 right after H3). It ends after 10 ms without an answer, and after 100 ms, and as
+//                     much time passes before it may happen again. A thread found in a system call goes back into it
+//                     instead. It is a delay and nothing else: the thread has answered, and may hold any lock of the
+//                     program.
 // [handshake.named]   a thread that cannot answer (all signals masked, waiting in the kernel) stops collection. After
 //                     5 ms the handler is looked at (handshake_signal.h) and so is whether the thread still exists;
 //                     after 100 ms the trace names it, after 10 s stderr does.
@@ -119,7 +120,9 @@ class Handshake {
   Settings settings_;
   unsigned processors_ = 1;
   uint32_t aside_number_ = 0;  // the last value of aside_ that was not 0
-  bool keeps_aside_ = false;   // the handshake before has left threads aside
+  int64_t aside_since_ns_ = 0;
+  int64_t aside_again_ns_ = 0;  // not before
+  bool keeps_aside_ = false;    // the handshake before has left threads aside
   // Threads that had to answer, by the first count of the last handshake; read by others as a hint.
   std::atomic<uint32_t> running_{0};
 
