@@ -89,42 +89,48 @@ Thread::Interrupted what_was_interrupted(void* context) noexcept {
   return {reinterpret_cast<const char*>(sp), in_call};  // NOLINT(performance-no-int-to-ptr)
 }
 
-// Whether the kernel says that this process sent the signal to this very thread; it says nothing
-// where it had no memory, or no leave, for the record.
-bool may_be_ours(const siginfo_t& info) noexcept {
-  if (info.si_code == SI_TKILL) return info.si_pid == os::pid();
+// Its address marks our signals: of this process, and of this copy of the library.
+constexpr char kCookie = 0;
+
+bool is_ours(const siginfo_t& info) noexcept {
+  return info.si_code == SI_QUEUE && info.si_value.sival_ptr == &kCookie;
+}
+
+// The kernel says nothing of the sender where it had no room for the record.
+bool is_nameless(const siginfo_t& info) noexcept {
   return info.si_code == SI_USER && info.si_pid == 0;
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   const int saved_errno = errno;
   Thread* const thread = Thread::current();
-  bool ours = false;
+  // Another's signal that was pending already has swallowed ours: both are seen to.
+  bool answered = false;
   if (thread != nullptr) {
-    ours = may_be_ours(*info) && thread->signalled.exchange(false, std::memory_order_acquire);
     // [thread.depth] inside the runtime the answer is given on the way out.
     if (!thread->in_runtime() &&
         thread->state.load(std::memory_order_relaxed) == ThreadState::kRunning &&
         thread->is_asked()) {
       thread->answer_here(what_was_interrupted(context));
+      answered = true;
     }
-  } else if (may_be_ours(*info)) {
+  } else if (is_ours(*info) || is_nameless(*info)) {
     // [signal.stray]
     g_stray.store(uint64_t{static_cast<uint32_t>(os::tid())} << 32 | g_handshake.sequence(),
                   std::memory_order_release);
   }
-  if (!ours) pass_on(signal, info, context);
+  if (!is_ours(*info) && !(is_nameless(*info) && answered)) pass_on(signal, info, context);
   errno = saved_errno;
 }
 
-bool is_ours(const struct sigaction& action) noexcept {
+bool is_our_handler(const struct sigaction& action) noexcept {
   return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == on_signal;
 }
 
 bool install(int signal) noexcept {
   struct sigaction before {};
   if (sigaction(signal, nullptr, &before) != 0) return false;
-  if (is_ours(before)) return true;
+  if (is_our_handler(before)) return true;
   remember(signal, before);
   struct sigaction action {};
   action.sa_sigaction = on_signal;
@@ -172,7 +178,7 @@ void unblock_handshake_signals() noexcept {
 bool check_handler(bool trace) noexcept {
   const int signal = handshake_signal();
   struct sigaction action {};
-  if (sigaction(signal, nullptr, &action) != 0 || is_ours(action)) return true;
+  if (sigaction(signal, nullptr, &action) != 0 || is_our_handler(action)) return true;
   // The spare one is unblocked in all attached threads; it may have been taken since.
   int next = g_spare.exchange(0, std::memory_order_relaxed);
   struct sigaction spare {};
@@ -195,11 +201,9 @@ bool check_handler(bool trace) noexcept {
   return false;
 }
 
-Sent send_handshake_signal(Thread& thread) noexcept {
-  thread.signalled.store(true, std::memory_order_release);
-  const int error = os::signal_thread(os::pid(), thread.tid, handshake_signal());
+Sent send_handshake_signal(const Thread& thread) noexcept {
+  const int error = os::signal_thread(os::pid(), thread.tid, handshake_signal(), &kCookie);
   if (error == 0) return Sent::yes;
-  thread.signalled.store(false, std::memory_order_relaxed);
   return error == ESRCH ? Sent::gone : Sent::refused;
 }
 

@@ -41,7 +41,7 @@ enum class Sent : uint8_t {
   gone,     // no thread has this id any more
   refused,  // for now: to be tried again
 };
-Sent send_handshake_signal(Thread& thread) noexcept;
+Sent send_handshake_signal(const Thread& thread) noexcept;
 
 // The last handshake that was pending when a thread of this id got our signal and had no record; 0
 // if there was none. The id and the handshake are one word, so they belong together.

@@ -125,7 +125,6 @@ Thread& Thread::attach() {
     thread->tid = os::tid();
     thread->local = &tls;
     thread->state.store(ThreadState::kRunning, std::memory_order_relaxed);
-    thread->signalled.store(false, std::memory_order_relaxed);
     thread->requested.store(g_handshake.sequence(), std::memory_order_relaxed);
     thread->answered.store(g_handshake.sequence(), std::memory_order_relaxed);
     try {

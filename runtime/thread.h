@@ -144,9 +144,6 @@ class Thread {
   // thread did before.
   std::atomic<uint32_t> requested{0};
   std::atomic<uint32_t> answered{0};
-  // A signal of ours is on its way to the thread: set by the collector before it sends one
-  // (release), taken by the handler (acquire). It only tells whose signal a handler got.
-  std::atomic<bool> signalled{false};
   // Transitions above. Entering kBlocked is a release, taking and leaving it acquire: whoever moves
   // on sees what the other did before.
   std::atomic<ThreadState> state{ThreadState::kRunning};

@@ -73,9 +73,10 @@ void name_thread(const char* name) noexcept;
 int tid() noexcept;
 int pid() noexcept;
 
-// 0, or why the signal was not sent: ESRCH when there is no such thread, EAGAIN when the system has no
-// room for it.
-int signal_thread(int pid, int tid, int signal) noexcept;
+// Sends a signal that carries `cookie` (si_code SI_QUEUE), where the system has room for that. 0,
+// or why it was not sent: ESRCH when there is no such thread, EAGAIN when the system has no room at
+// all.
+int signal_thread(int pid, int tid, int signal, const void* cookie) noexcept;
 
 // Where the calling thread's stack may lie: *lo <= every frame < *hi. Memory at *lo need not be
 // mapped (guard pages, a main stack that has not grown yet): read only from the stack pointer up.

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -233,9 +234,14 @@ void name_thread(const char* name) noexcept {
 int tid() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
 int pid() noexcept { return ::getpid(); }
 
-int signal_thread(int pid, int tid, int signal) noexcept {
+int signal_thread(int pid, int tid, int signal, const void* cookie) noexcept {
   KeepErrno keep;
-  return ::syscall(SYS_tgkill, pid, tid, signal) == 0 ? 0 : errno;
+  siginfo_t info{};
+  info.si_signo = signal;
+  info.si_code = SI_QUEUE;
+  info.si_pid = pid;
+  info.si_value.sival_ptr = const_cast<void*>(cookie);
+  return ::syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, &info) == 0 ? 0 : errno;
 }
 
 bool stack_bounds(char** lo, char** hi) noexcept {

@@ -30,7 +30,7 @@ struct Call {
 const std::array kLibrary = {
     CALL(mmap), CALL(munmap), CALL(mprotect), CALL(madvise), CALL(brk), CALL(futex),
     CALL(clock_gettime), CALL(clock_nanosleep), CALL(sched_yield), CALL(gettid), CALL(getpid),
-    CALL(tgkill), CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(sigaltstack),
+    CALL(rt_tgsigqueueinfo), CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(sigaltstack),
     CALL(prlimit64), CALL(sched_getaffinity), CALL(openat), CALL(read), CALL(pread64),
     CALL(getdents64), CALL(newfstatat), CALL(fcntl), CALL(close), CALL(getrandom), CALL(clone3),
     CALL(clone), CALL(set_robust_list), CALL(rseq), CALL(prctl), CALL(write), CALL(exit),

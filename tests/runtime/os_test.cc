@@ -94,7 +94,7 @@ TEST_CASE("what the system refuses is a return value, and errno stays") {
   CHECK(os::reserve(size_t{1} << 62) == nullptr);
   CHECK(os::map(size_t{1} << 62) == nullptr);
   CHECK_FALSE(os::commit(reinterpret_cast<void*>(uintptr_t{1} << 62), os::page_size()));
-  CHECK(os::signal_thread(os::pid(), 0, 0) != 0);
+  CHECK(os::signal_thread(os::pid(), 0, 0, nullptr) != 0);
   CHECK(errno == 4711);
 }
 
@@ -167,7 +167,7 @@ TEST_CASE("a signal reaches the thread it names") {
     while (signals_seen.load() == 0) os::yield();
   });
   while (receiver.load() == 0) os::yield();
-  CHECK(os::signal_thread(os::pid(), receiver.load(), SIGURG) == 0);
+  CHECK(os::signal_thread(os::pid(), receiver.load(), SIGURG, nullptr) == 0);
   thread.join();
   CHECK(signals_seen.load() == receiver.load());
   ::sigaction(SIGURG, &before, nullptr);
@@ -190,7 +190,7 @@ TEST_CASE("sleeping outlasts signals") {
   });
   while (sleeper.load() == 0) os::yield();
   while (!done.load()) {
-    os::signal_thread(os::pid(), sleeper.load(), SIGURG);
+    os::signal_thread(os::pid(), sleeper.load(), SIGURG, nullptr);
     os::sleep_ns(1'000'000);
   }
   thread.join();
