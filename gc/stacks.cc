@@ -103,6 +103,13 @@ void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexce
     visit_range(thread, stack.interrupted - kRedZone, thread.stack_hi, visit);
     return;
   }
+  if (hi != nullptr && stack.interrupted != nullptr &&
+      stack.interrupted < thread.stack_lo + kRedZone && has_outgrown(thread, stack.interrupted)) {
+    // [stacks.outgrown] The same, interrupted on the part beyond the bounds.
+    visit_range(thread, stack.sp, hi, visit);
+    visit_readable(thread, stack.interrupted - kRedZone, thread.stack_hi, visit);
+    return;
+  }
   if (hi == nullptr && has_outgrown(thread, stack.sp)) {  // [stacks.outgrown]
     visit_range(thread, stack.sp, thread.stack_hi, visit);
     return;

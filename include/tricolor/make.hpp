@@ -44,7 +44,8 @@ TRICOLOR_ALWAYS_INLINE T* construct(void* cell, Args&&... args) {
 // Throws std::bad_alloc when memory is gone after a full collection; the heap is intact and the
 // program may go on. What the constructor throws passes through; the memory is collected and no
 // destructor runs. Any thread; attaches it. While a cycle runs it may mark for about 100 us, and
-// waits up to 1.1 ms where the heap has outgrown its goal.
+// waits where the heap has outgrown its goal: up to 1.1 ms a 64 KiB, longer in a crowd of threads
+// or far beyond it, up to a second.
 template <class T, class... Args>
 [[nodiscard]] TRICOLOR_ALWAYS_INLINE T* make(Args&&... args) {
   static_assert(!std::is_array_v<T>, "use gc::make_array<T>(n)");
