@@ -139,6 +139,13 @@ bool install(int signal) noexcept {
   return sigaction(signal, &action, nullptr) == 0;
 }
 
+bool has_handler(int signal) noexcept {
+  struct sigaction action {};
+  if (sigaction(signal, nullptr, &action) != 0) return false;
+  return (action.sa_flags & SA_SIGINFO) != 0 ||
+         (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
+}
+
 // A real-time signal with no handler, from the last one down: programs count up from the first.
 int free_signal() noexcept {
   for (int signal = SIGRTMAX; signal >= SIGRTMIN; --signal) {
@@ -154,7 +161,11 @@ int free_signal() noexcept {
 }  // namespace
 
 void init_handshake_signal(int wanted) noexcept {
-  const int signal = wanted != 0 ? wanted : SIGURG;
+  int signal = wanted != 0 ? wanted : SIGURG;
+  // [signal.merged]
+  if (wanted == 0 && has_handler(SIGURG)) {
+    if (const int unused = free_signal()) signal = unused;
+  }
   if (!install(signal)) {
     fatal(
         "sigaction: no handler can be installed for signal %d, by which threads are asked "
@@ -202,7 +213,11 @@ bool check_handler(bool trace) noexcept {
 }
 
 Sent send_handshake_signal(const Thread& thread) noexcept {
-  const int error = os::signal_thread(os::pid(), thread.tid, handshake_signal(), &kCookie);
+  const int signal = handshake_signal();
+  int error = os::signal_thread(os::pid(), thread.tid, signal, &kCookie);
+  // A real-time signal needs a record of its own, SIGURG comes without one as well.
+  if (error == EAGAIN && signal >= SIGRTMIN && install(SIGURG))
+    error = os::signal_thread(os::pid(), thread.tid, SIGURG, &kCookie);
   if (error == 0) return Sent::yes;
   return error == ESRCH ? Sent::gone : Sent::refused;
 }

@@ -3,7 +3,8 @@
 // The signal by which a handshake reaches a thread that runs outside the runtime: which one it is,
 // its handler, and what becomes of it where others use the same.
 //
-// It is SIGURG, which does nothing by default, or what GODEBUG=handshakesignal names. The handler
+// It is SIGURG, which does nothing by default; where that has a handler already, a real-time signal
+// that has none; or what GODEBUG=handshakesignal names. The handler
 // answers whenever its thread is asked, whatever the signal says of its sender (a process that has
 // used up RLIMIT_SIGPENDING gets none), and passes on to the handler before it what was not sent by
 // us. It runs on the alternate signal stack where the thread has one: a runtime with small stacks
@@ -14,6 +15,9 @@
 // nobody uses; where there is none it takes its own signal back, and passes on to the handler that
 // it found.
 //
+// [signal.merged] SIGURG that comes while one is pending is dropped by the kernel. Sharing it would
+// lose signals of whoever had it first, so it is shared only where it is asked for by name, where
+// no real-time signal is free, or where no more records of pending signals can be had.
 // [signal.stray]  a thread without a record that gets our signal has the id of one that is gone: thread.named.
 // Threads: init_, check_handler(), send_: the collector, or the thread that starts the library.
 

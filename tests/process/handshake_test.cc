@@ -28,8 +28,18 @@ TEST_CASE("process handshake: a handler put in place of ours is noticed, and lef
   CHECK(result.err.find("another handler was installed for signal") != std::string::npos);
 }
 
-TEST_CASE("process handshake: signals of others reach the handler before ours, our own do not") {
-  check_good(run_mode("passed-on"));
+// [signal.merged]
+TEST_CASE(
+    "process handshake: a handler before ours gets every signal of others, and none of ours") {
+  check_good(run_mode("handler-before"));
+}
+
+TEST_CASE("process handshake: a signal that is shared by request is passed on") {
+  check_good(run_mode("shared", "handshakesignal=URG"));
+}
+
+TEST_CASE("process handshake: answered where no signal can be queued and SIGURG is another's") {
+  check_good(run_mode("no-pending-shared"));
 }
 
 TEST_CASE("process handshake: a thread with an alternate signal stack keeps its references") {
