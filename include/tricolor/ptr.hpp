@@ -2,8 +2,10 @@
 #pragma once
 
 #include <compare>
+#include <concepts>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <type_traits>
 
 #include <tricolor/detail/barrier.hpp>
@@ -12,9 +14,19 @@
 namespace tricolor::gc {
 
 namespace detail {
+struct not_deletable;
+
+// The same pointee with more qualifiers: g++ -Wconversion says nothing when it is passed over.
+template <class T>
+using second_choice = std::conditional_t<std::is_same_v<T, const volatile T>,
+                                         const volatile not_deletable, const volatile T>;
+
 template <class From, class To>
 concept pointer_to = std::is_convertible_v<From*, To*>;
-}
+}  // namespace detail
+
+template <class T>
+class root;
 
 // A reference from one collected object to another: one word, stored through the write barrier.
 //
@@ -41,6 +53,10 @@ class ptr {
   template <class U>
   requires detail::pointer_to<U, T> ptr(U* target)
   noexcept { init(target); }
+  template <detail::pointer_to<T> U>
+  ptr(const root<U>& other) noexcept {
+    init(other.get());
+  }
 
   ptr& operator=(T* target) noexcept {
 #if TRICOLOR_CHECKS
@@ -52,6 +68,10 @@ class ptr {
   ptr& operator=(const ptr& other) noexcept { return *this = other.target_; }
   template <detail::pointer_to<T> U>
   ptr& operator=(const ptr<U>& other) noexcept {
+    return *this = static_cast<T*>(other.get());
+  }
+  template <detail::pointer_to<T> U>
+  ptr& operator=(const root<U>& other) noexcept {
     return *this = static_cast<T*>(other.get());
   }
   ptr& operator=(std::nullptr_t) noexcept {
@@ -66,6 +86,16 @@ class ptr {
     return *target_;
   }
   T* operator->() const noexcept { return target_; }
+  template <std::integral Index>
+  std::add_lvalue_reference_t<T> operator[](Index i) const noexcept requires(!std::is_void_v<T>) {
+    return get()[i];
+  }
+
+  // `delete` and std::unique_ptr of a reference do not compile: the collector frees what it made,
+  // gc::destroy ends an object at once. A second pointer to choose from makes `delete` ambiguous;
+  // any other conversion prefers the one above.
+  operator detail::second_choice<T>*() const volatile noexcept = delete;
+  operator std::unique_ptr<T>() const noexcept = delete;
 
   void reset() noexcept { *this = nullptr; }
   void swap(ptr& other) noexcept {
@@ -94,6 +124,31 @@ template <class T, class U>
 bool operator==(const ptr<T>& a, const ptr<U>& b) noexcept {
   return a.get() == b.get();
 }
+template <class T, std::integral Index>
+T* operator+(const ptr<T>& a, Index n) noexcept {
+  return a.get() + n;
+}
+template <class T, std::integral Index>
+T* operator+(Index n, const ptr<T>& a) noexcept {
+  return a.get() + n;
+}
+template <class T, std::integral Index>
+T* operator-(const ptr<T>& a, Index n) noexcept {
+  return a.get() - n;
+}
+template <class T, class U>
+std::ptrdiff_t operator-(const ptr<T>& a, const ptr<U>& b) noexcept {
+  return a.get() - b.get();
+}
+template <class T, class U>
+std::ptrdiff_t operator-(const ptr<T>& a, U* b) noexcept {
+  return a.get() - b;
+}
+template <class T, class U>
+std::ptrdiff_t operator-(U* a, const ptr<T>& b) noexcept {
+  return a - b.get();
+}
+
 template <class T, class U>
 auto operator<=>(const ptr<T>& a, const ptr<U>& b) noexcept {
   return std::compare_three_way{}(a.get(), b.get());

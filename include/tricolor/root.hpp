@@ -2,8 +2,10 @@
 #pragma once
 
 #include <compare>
+#include <concepts>
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -91,6 +93,16 @@ class root {
     return *get();
   }
   T* operator->() const noexcept { return get(); }
+  template <std::integral Index>
+  std::add_lvalue_reference_t<T> operator[](Index i) const noexcept requires(!std::is_void_v<T>) {
+    return get()[i];
+  }
+
+  // `delete` and std::unique_ptr of a reference do not compile: the collector frees what it made,
+  // gc::destroy ends an object at once. A second pointer to choose from makes `delete` ambiguous;
+  // any other conversion prefers the one above.
+  operator detail::second_choice<T>*() const volatile noexcept = delete;
+  operator std::unique_ptr<T>() const noexcept = delete;
 
   void reset() noexcept { *this = nullptr; }
   void swap(root& other) noexcept { std::swap(slot_, other.slot_); }
@@ -113,6 +125,31 @@ template <class T, class U>
 bool operator==(const root<T>& a, const root<U>& b) noexcept {
   return a.get() == b.get();
 }
+template <class T, std::integral Index>
+T* operator+(const root<T>& a, Index n) noexcept {
+  return a.get() + n;
+}
+template <class T, std::integral Index>
+T* operator+(Index n, const root<T>& a) noexcept {
+  return a.get() + n;
+}
+template <class T, std::integral Index>
+T* operator-(const root<T>& a, Index n) noexcept {
+  return a.get() - n;
+}
+template <class T, class U>
+std::ptrdiff_t operator-(const root<T>& a, const root<U>& b) noexcept {
+  return a.get() - b.get();
+}
+template <class T, class U>
+std::ptrdiff_t operator-(const root<T>& a, U* b) noexcept {
+  return a.get() - b;
+}
+template <class T, class U>
+std::ptrdiff_t operator-(U* a, const root<T>& b) noexcept {
+  return a - b.get();
+}
+
 template <class T, class U>
 auto operator<=>(const root<T>& a, const root<U>& b) noexcept {
   return std::compare_three_way{}(a.get(), b.get());

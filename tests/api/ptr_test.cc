@@ -131,11 +131,52 @@ TEST_CASE("ptr: dynamic_pointer_cast across bases") {
   CHECK(gc::dynamic_pointer_cast<Derived>(plain) == nullptr);
 }
 
+// The collector frees what it made. (That `delete` does not compile: tests/install.)
+static_assert(!std::is_constructible_v<std::unique_ptr<Node>, gc::ptr<Node>&>);
+static_assert(!std::is_constructible_v<std::unique_ptr<Node>, const gc::root<Node>&>);
+static_assert(!std::is_constructible_v<std::shared_ptr<Node>, gc::ptr<Node>&>);
+static_assert(std::is_convertible_v<gc::ptr<Node>, bool> &&
+              std::is_convertible_v<gc::ptr<Node>, const volatile void*> &&
+              std::is_convertible_v<const gc::root<Derived>&, gc::ptr<Base>>);
+
 TEST_CASE("ptr: pointer arithmetic and subscripts through the raw pointer") {
   gc::ptr<int> p = gc::make_array<int>(10);
   for (int i = 0; i < 10; ++i) p.get()[i] = i;
   CHECK(p[7] == 7);
   CHECK(*(p + 3) == 3);
+}
+
+template <class P>
+void check_arithmetic() {
+  int* const numbers = gc::make_array<int>(8);
+  for (int i = 0; i < 8; ++i) numbers[i] = 10 * i;
+  const P p = numbers + 2;
+  const P end = numbers + 8;
+  CHECK(p[3u] == 50);
+  CHECK(p[-2] == 0);
+  CHECK(*(p + 1) == 30);
+  CHECK(*(1 + p) == 30);
+  CHECK(*(p - 1) == 10);
+  CHECK(end - p == 6);
+  CHECK(p - numbers == 2);
+  CHECK(numbers - p == -2);
+  CHECK(p < end);
+  CHECK(p < numbers + 3);
+  CHECK(numbers < p);
+}
+
+TEST_CASE("ptr, root: arithmetic of their own") {
+  check_arithmetic<gc::ptr<int>>();
+  check_arithmetic<gc::root<int>>();
+}
+
+TEST_CASE("ptr: made from and assigned a root of a derived type") {
+  const gc::root<Derived> root = gc::make<Derived>();
+  gc::ptr<Other> p = root;
+  CHECK(p->other() == 3);
+  p = nullptr;
+  p = root;
+  CHECK(p.get() == static_cast<Other*>(root.get()));
 }
 
 TEST_CASE("ptr: a field keeps its object alive, and lets it go when overwritten") {

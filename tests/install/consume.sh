@@ -59,6 +59,26 @@ if [[ -e $library_dir/libtricolor.a ]]; then
   try "pkg-config, static" "${compile[@]}" "$source/program.cc" -o static "${static[@]}"
   try "pkg-config, static, run" ./static
 fi
+refuses() {
+  printf '#include <tricolor/prelude.hpp>\nint main() { gc::ptr<int> p; gc::root<int> r; gc::ptr<const volatile int> c; %s }\n' \
+    "$1" >refused.cc
+  ! "${compile[@]}" -Wno-error -fsyntax-only refused.cc 2>refused.log && grep -Eq 'error: .*(ambiguous|deleted)' refused.log
+}
+compiles() { ! refuses "$1" && "${compile[@]}" -Wno-error -fsyntax-only refused.cc; }
+try "a use of references compiles" compiles 'return p || r || c;'
+for use in 'delete p;' 'delete r;' 'delete c;' 'delete[] p;' 'std::unique_ptr<int> u(p);' 'std::unique_ptr<int> u(r);'; do
+  try "does not compile: $use" refuses "$use"
+done
+
+# A checking program and this library differ in inlined code.
+if ! [[ "${cflags[*]}" == *-DTRICOLOR_CHECKS* ]]; then
+  refuses_checks() {
+    ! "${compile[@]}" -DTRICOLOR_CHECKS=1 "$source/program.cc" -o mixed "$@" 2>mixed.log &&
+      grep -q library_with_checks mixed.log
+  }
+  [[ ! -e $library_dir/libtricolor.so ]] || try "a checking program does not link, shared" refuses_checks "${shared[@]}"
+  [[ ! -e $library_dir/libtricolor.a ]] || try "a checking program does not link, static" refuses_checks "${static[@]}"
+fi
 if command -v cmake >/dev/null; then
   try "cmake configure" cmake -S "$source" -B cmake \
     -DCMAKE_PREFIX_PATH="$scratch/installed" -DCMAKE_CXX_COMPILER="${compile[0]}"

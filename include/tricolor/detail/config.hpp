@@ -52,3 +52,15 @@
 #if !defined(__linux__) || !(defined(__x86_64__) || defined(__aarch64__))
 #error "tricolor supports 64-bit Linux on x86-64 and AArch64"
 #endif
+
+// The checking build differs in inlined code. A program built one way and a library built the other
+// do not link: the library defines one of these, the program refers to one.
+namespace tricolor::internal {
+#if TRICOLOR_CHECKS
+TRICOLOR_API extern const char library_with_checks;
+[[gnu::used]] inline const char* const library_wanted = &library_with_checks;
+#else
+TRICOLOR_API extern const char library_without_checks;
+[[gnu::used]] inline const char* const library_wanted = &library_without_checks;
+#endif
+}  // namespace tricolor::internal
