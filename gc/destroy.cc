@@ -1,7 +1,7 @@
 #include "gc/destroy.h"
 
 #include <cstring>
-#include <functional>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -108,20 +108,20 @@ void destroy_object(void* object) noexcept {
   }
   auto* const start = static_cast<char*>(object);
   {
-    std::function<void()> dropped;  // destroyed outside of the runtime: it may hold anything
+    std::unique_ptr<Task> dropped;  // destroyed outside of the runtime: it may hold anything
     const RuntimeScope scope(thread);
     if (!specials().empty()) dropped = specials().disarm(start);
   }
   run_destructor(start, *cell.span);
   Special special;
+  bool cleanups = false;
   {
     const RuntimeScope scope(thread);
     if (!specials().empty()) special = specials().take(start);
-    for (Cleanup& cleanup : special.cleanups) {
-      finalizer_thread().queue_cleanup(std::move(cleanup.run));
-    }
+    cleanups = !special.cleanups.empty();
+    finalizer_thread().queue(special.cleanups);
   }
-  if (!special.cleanups.empty()) finalizer_thread().start_if_needed();
+  if (cleanups) finalizer_thread().start_if_needed();
   const RuntimeScope scope(thread);
   // Kept alive until here, whatever the destructor left of its address in registers: a sweep could
   // give the cell to somebody else, from whom it would be taken.

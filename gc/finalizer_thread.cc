@@ -1,8 +1,6 @@
 #include "gc/finalizer_thread.h"
 
-#include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -10,6 +8,7 @@
 #include "gc/barrier.h"
 #include "gc/destroy.h"
 #include "gc/helper_threads.h"
+#include "runtime/base/immortal.h"
 #include "runtime/base/no_cancellation.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/os/os.h"
@@ -22,67 +21,57 @@ namespace tricolor::gc {
 
 using runtime::Thread;
 
-FinalizerThread& finalizer_thread() noexcept {
-  static auto* const instance = new FinalizerThread;
-  return *instance;
+namespace {
+constinit runtime::Immortal<FinalizerThread> g_the_finalizer_thread;
 }
+
+FinalizerThread& finalizer_thread() noexcept { return g_the_finalizer_thread.value; }
 
 void FinalizerThread::announce() noexcept {
   wake_.fetch_add(1, std::memory_order_seq_cst);
   if (sleepers_.load(std::memory_order_seq_cst) != 0) runtime::futex::wake(&wake_, INT32_MAX);
 }
 
-void FinalizerThread::Batch::flush() {
-  const std::lock_guard guard(thread_.lock_);
-  for (size_t i = 0; i < count_; ++i) thread_.entries_.push_back(std::move(entries_[i]));
-  thread_.queued_entries_ += count_;
-  used_ = used_ || count_ != 0;
-  count_ = 0;
-}
-
-FinalizerThread::Batch::~Batch() {
-  flush();
-  if (used_) thread_.announce();
-}
-
-void FinalizerThread::queue_cleanup(std::function<void()> run) {
-  Batch(*this).add({nullptr, std::move(run)});
-}
-
-size_t FinalizerThread::queue_destructors(std::span<const uintptr_t> hidden) noexcept {
-  size_t count = 0;
+void FinalizerThread::queue(TaskList& tasks) noexcept {
+  if (tasks.empty()) return;
   {
     const std::lock_guard guard(lock_);
-    try {
-      for (; count < hidden.size(); ++count) dead_.push_back(hidden[count]);
-    } catch (const std::bad_alloc&) {
-      // The caller sees which.
-    }
-    queued_dead_ += count;
+    queued_tasks_ += tasks.size();
+    tasks_.append(tasks);
   }
-  if (count != 0) announce();
+  announce();
+}
+
+void FinalizerThread::queue_destructors(runtime::Span& span) noexcept {
+  dead_.list(span);
+  announce();
+}
+
+size_t FinalizerThread::copy_roots(bool begins, std::span<char*> objects) noexcept {
+  size_t count = 0;
+  const std::lock_guard guard(lock_);
+  const auto add = [&](const Task& task) {
+    if (task.hidden != Task::kNone) objects[count++] = task.object();
+  };
+  if (begins) {
+    if (task_ != nullptr) add(*task_);
+    walk_ = tasks_.first();
+  }
+  for (size_t looks = kLooks; walk_ != nullptr && looks > 0 && count < objects.size(); --looks) {
+    add(*walk_);
+    walk_ = walk_->next;
+  }
   return count;
 }
 
-size_t FinalizerThread::copy_roots(uint64_t& next, std::span<char*> objects) noexcept {
-  size_t count = 0;
+bool FinalizerThread::walk_goes_on() noexcept {
   const std::lock_guard guard(lock_);
-  const auto add = [&](const Entry& entry) {
-    if (entry.hidden != Entry::kNone) objects[count++] = entry.object();
-  };
-  if (next == 0 && has_entry_) add(entry_);
-  const uint64_t first = queued_entries_ - entries_.size();
-  // What was taken meanwhile is shaded: [finalizer.roots].
-  next = std::max(next, first);
-  const uint64_t end = std::min(queued_entries_, next + kLooks);
-  for (; next < end && count < objects.size(); ++next) add(entries_[next - first]);
-  if (next == queued_entries_) next = 0;
-  return count;
+  return walk_ != nullptr;
 }
 
 bool FinalizerThread::has_work_locked() const noexcept {
-  return !entries_.empty() || !dead_.empty() ||
-         (has_entry_ && !entry_begun_.load(std::memory_order_relaxed)) ||
+  return !tasks_.empty() || dead_.taken() != dead_.listed() ||
+         (task_ != nullptr && !task_begun_.load(std::memory_order_relaxed)) ||
          batch_begun_.load(std::memory_order_relaxed) < batch_size_;
 }
 
@@ -115,31 +104,34 @@ bool FinalizerThread::start_in_section(bool even_if_refused) noexcept {
   return false;
 }
 
-// Counts the entry before as done, true if there was one, and takes the next, or a batch of the
+// Counts the task before as done, true if there was one, and takes the next, or a batch of the
 // dead, unless there is something that a thread before fork() had taken and not begun.
 bool FinalizerThread::take_some() noexcept {
+  bool finished;
+  {
+    const std::lock_guard guard(lock_);
+    finished = task_ != nullptr && task_begun_.load(std::memory_order_relaxed);
+    if (finished) {
+      delete std::exchange(task_, nullptr);  // what it held is gone already
+      done_tasks_.fetch_add(1, std::memory_order_release);
+    }
+    if (task_ != nullptr || batch_begun_.load(std::memory_order_relaxed) < batch_size_) {
+      return finished;
+    }
+    if (stopping_.load(std::memory_order_relaxed)) return finished;
+    if (!tasks_.empty()) {
+      // What leaves the queue is shaded: [finalizer.roots]. [finalizer.exactly-once]
+      if (walk_ == tasks_.first()) walk_ = walk_->next;
+      task_begun_.store(false, std::memory_order_relaxed);
+      task_ = tasks_.pop().release();
+      return finished;
+    }
+  }
+  const DeadQueue::Taken taken = dead_.take(batch_);
   const std::lock_guard guard(lock_);
-  const bool finished = has_entry_ && entry_begun_.load(std::memory_order_relaxed);
-  if (finished) {
-    has_entry_ = false;
-    entry_.hidden = Entry::kNone;
-    done_entries_.fetch_add(1, std::memory_order_release);
-  }
-  if (has_entry_ || batch_begun_.load(std::memory_order_relaxed) < batch_size_) return finished;
-  if (stopping_.load(std::memory_order_relaxed)) return finished;
-  if (!entries_.empty()) {
-    // [finalizer.exactly-once]
-    entry_ = std::move(entries_.front());
-    entries_.pop_front();
-    entry_begun_.store(false, std::memory_order_relaxed);
-    has_entry_ = true;
-    return finished;
-  }
-  batch_size_ = std::min(kBatch, dead_.size());
+  batch_size_ = taken.objects;
+  batch_spans_ = taken.spans;
   batch_begun_.store(0, std::memory_order_relaxed);
-  const auto end = dead_.begin() + static_cast<std::ptrdiff_t>(batch_size_);
-  std::copy(dead_.begin(), end, batch_.begin());
-  dead_.erase(dead_.begin(), end);
   return finished;
 }
 
@@ -152,15 +144,15 @@ bool FinalizerThread::run_some() noexcept {
     const runtime::RuntimeScope scope(self);
     finished = take_some();
     // [finalizer.roots]
-    if (has_entry_ && entry_.hidden != Entry::kNone &&
+    if (task_ != nullptr && task_->hidden != Task::kNone &&
         detail::load_word(detail::this_thread().marking)) {
-      shade_address(self, entry_.object());
+      shade_address(self, task_->object());
     }
   }
-  if (has_entry_) {
-    entry_begun_.store(true, std::memory_order_relaxed);
-    entry_.run();
-    entry_.run = nullptr;
+  if (task_ != nullptr) {
+    task_begun_.store(true, std::memory_order_relaxed);
+    task_->run();
+    task_->run = nullptr;
     return true;
   }
   const size_t first = batch_begun_.load(std::memory_order_relaxed);
@@ -168,7 +160,7 @@ bool FinalizerThread::run_some() noexcept {
     batch_begun_.store(i + 1, std::memory_order_relaxed);
     destroy_dead(reinterpret_cast<char*>(~batch_[i]));  // NOLINT(performance-no-int-to-ptr)
   }
-  done_dead_.fetch_add(batch_size_ - first, std::memory_order_release);
+  done_turns_.fetch_add(std::exchange(batch_spans_, 0), std::memory_order_release);
   return batch_size_ != first || finished;
 }
 
@@ -177,20 +169,18 @@ void FinalizerThread::forget_thread() noexcept {
   taken_ = false;
   patience_.reset();
   self_.store(nullptr, std::memory_order_relaxed);
-  if (has_entry_ && entry_begun_.load(std::memory_order_relaxed)) {
-    has_entry_ = false;
-    std::construct_at(&entry_);  // the one before is in use, on a stack that is gone
-  }
+  // The one before is in use, on a stack that is gone.
+  if (task_ != nullptr && task_begun_.load(std::memory_order_relaxed)) task_ = nullptr;
+  done_tasks_.store(queued_tasks_ - tasks_.size() - (task_ != nullptr ? 1 : 0),
+                    std::memory_order_relaxed);
   // Of the batch only the last one begun can be unfinished.
-  if (const size_t begun = batch_begun_.load(std::memory_order_relaxed); begun != 0) {
+  const size_t begun = batch_begun_.load(std::memory_order_relaxed);
+  if (begun != 0) {
     give_up_destruction(
         reinterpret_cast<char*>(~batch_[begun - 1]));  // NOLINT(performance-no-int-to-ptr)
   }
-  done_entries_.store(queued_entries_ - entries_.size() - (has_entry_ ? 1 : 0),
-                      std::memory_order_relaxed);
-  done_dead_.store(
-      queued_dead_ - dead_.size() - (batch_size_ - batch_begun_.load(std::memory_order_relaxed)),
-      std::memory_order_relaxed);
+  if (begun == batch_size_) batch_spans_ = 0;
+  done_turns_.store(dead_.taken() - batch_spans_, std::memory_order_relaxed);
 }
 
 void FinalizerThread::main_loop() noexcept {
@@ -243,18 +233,18 @@ void FinalizerThread::run_here() noexcept {
 void FinalizerThread::wait_until_idle(int64_t timeout_ns) noexcept {
   const bool unbounded = timeout_ns < 0;
   const int64_t give_up = unbounded ? INT64_MAX : runtime::os::now_ns() + timeout_ns;
-  uint64_t entries;
-  uint64_t dead;
+  uint64_t tasks;
+  uint64_t turns;
   {
     const runtime::RuntimeScope scope(Thread::attached());
     const std::lock_guard guard(lock_);
-    entries = queued_entries_;
-    dead = queued_dead_;
+    tasks = queued_tasks_;
+    turns = dead_.listed();  // [dead.turns]
   }
   for (;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
-    if (done_entries_.load(std::memory_order_acquire) >= entries &&
-        done_dead_.load(std::memory_order_acquire) >= dead) {
+    if (done_tasks_.load(std::memory_order_acquire) >= tasks &&
+        done_turns_.load(std::memory_order_acquire) >= turns) {
       return;
     }
     // At exit nothing more is begun, so what is left will not be done.

@@ -2,7 +2,7 @@
 
 // FinalizerThread: runs destructors, finalizers and cleanups of the dead, on a thread of its own.
 //
-// Entries are in order of arrival. An object waiting for its destructor is not a root: nothing may
+// Tasks are in order of arrival. An object waiting for its destructor is not a root: nothing may
 // follow its references, and its cell stays in use until the destructor has run (Span::pending).
 //
 // [finalizer.own-thread]  no destructor of a dead object, finalizer or cleanup runs on any other thread; but where the
@@ -10,76 +10,44 @@
 //                         a time has the role (taken_).
 // [finalizer.roots]       a queued or running finalizer's object is a root; one that is taken from the queue while
 //                         barriers are on is shaded, as by a weak lock, for the collector may not have come to it.
-// [finalizer.exactly-once] an entry is taken out before it runs; the hidden TypeInfo word of a destroyed object is
+// [finalizer.exactly-once] a task is taken out before it runs; the hidden TypeInfo word of a destroyed object is
 //                         cleared before its cell is freed.
 // An exception that leaves a finalizer or cleanup is fatal, as from any thread.
-// Threads: queue_*() and Batch: anybody but a signal handler. for_each_root(): the collector.
+// Queues need no memory: [task.no-memory], [sweep.no-memory].
+// Threads: queue*(): anybody but a signal handler. for_each_root(): the collector.
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
-#include <functional>
 #include <span>
-#include <utility>
 
+#include "gc/dead_queue.h"
 #include "gc/helper_threads.h"
+#include "gc/task.h"
 #include "runtime/base/lock.h"
 
 namespace tricolor::gc {
 
 class FinalizerThread {
  public:
-  // A finalizer (with its object) or a cleanup (without).
-  struct Entry {
-    uintptr_t hidden = kNone;  // ~address: what a queue leaves behind is no reference
-    std::function<void()> run;
+  constexpr FinalizerThread() noexcept = default;
 
-    Entry() = default;
-    Entry(const char* object, std::function<void()> f)
-        : hidden(~reinterpret_cast<uintptr_t>(object)), run(std::move(f)) {}
-    // NOLINTNEXTLINE(performance-no-int-to-ptr)
-    char* object() const noexcept { return reinterpret_cast<char*>(~hidden); }
-    static constexpr uintptr_t kNone = ~uintptr_t{0};  // of nullptr
-  };
+  void queue(TaskList& tasks) noexcept;
+  // The span has dead objects, added to the DeadQueue just now. Under its lock.
+  void queue_destructors(runtime::Span& span) noexcept;
 
-  // Queues many entries with few locks; they are announced when the batch ends.
-  class Batch {
-   public:
-    explicit Batch(FinalizerThread& thread) noexcept : thread_(thread) {}
-    ~Batch();
-    Batch(const Batch&) = delete;
-    Batch& operator=(const Batch&) = delete;
-    void add(Entry entry) {
-      if (count_ == entries_.size()) flush();
-      entries_[count_++] = std::move(entry);
-    }
-
-   private:
-    void flush();
-
-    FinalizerThread& thread_;
-    std::array<Entry, 64> entries_;
-    size_t count_ = 0;
-    bool used_ = false;
-  };
-
-  void queue_cleanup(std::function<void()> run);
-  // `hidden`: ~address of each dead object. Gives how many, of the first ones, are queued: fewer
-  // when there is no memory for more.
-  size_t queue_destructors(std::span<const uintptr_t> hidden) noexcept;
-
-  // Without the lock while it visits: by numbers of entries, which those taken meanwhile do not
-  // change.
+  // Without the lock while it visits; those taken from the queue meanwhile it need not see. One
+  // walk at a time.
   template <class Visit>
   void for_each_root(Visit visit) noexcept {
     std::array<char*, kBatch> objects;
-    uint64_t next = 0;
+    bool begins = true;
     do {
-      const size_t count = copy_roots(next, objects);
+      const size_t count = copy_roots(begins, objects);
       for (size_t i = 0; i < count; ++i) visit(objects[i]);
-    } while (next != 0);
+      begins = false;
+    } while (walk_goes_on());
   }
 
   // Starts the thread when there is something to do and it is not there yet. Not under locks. Where
@@ -102,14 +70,15 @@ class FinalizerThread {
 
  private:
   static constexpr size_t kBatch = 128;
-  static constexpr size_t kLooks = 4096;  // entries seen under one hold of the lock
+  static constexpr size_t kLooks = 4096;  // tasks seen under one hold of the lock
   static constexpr uint64_t kRunsAnnounced = 64;
   // A waiter looks again after so long: those behind what it waits for may take their time.
   static constexpr int64_t kWaitNs = 10'000'000;
 
-  // Objects of the running and of queued entries from number `next` on, as many as there is room
-  // for; moves `next` on, to 0 after the last. At 0 it begins.
-  size_t copy_roots(uint64_t& next, std::span<char*> objects) noexcept;
+  // Objects of the running and of queued tasks from where the walk has come to, as many as there is
+  // room for.
+  size_t copy_roots(bool begins, std::span<char*> objects) noexcept;
+  bool walk_goes_on() noexcept;
   void announce() noexcept;
   void main_loop() noexcept;
   bool take_role(bool even_if_refused) noexcept;
@@ -123,24 +92,24 @@ class FinalizerThread {
 
   runtime::Lock lock_{runtime::LockRank::leaf};
   // Guarded by lock_.
-  std::deque<Entry> entries_;
-  std::deque<uintptr_t>
-      dead_;  // ~address of objects to be destroyed: no references for anybody's scan
-  // What the thread has taken: an entry, or a batch of the dead. How much of it has been begun is
+  TaskList tasks_;
+  const Task* walk_ = nullptr;  // the next task of for_each_root(), queued still; nullptr: over
+  // What the thread has taken: a task, or a batch of the dead. How much of it has been begun is
   // written by the thread and read, where that is gone, by its successor (relaxed).
-  bool has_entry_ = false;
-  Entry entry_;
-  std::atomic<bool> entry_begun_{false};
-  std::array<uintptr_t, kBatch> batch_{};
+  Task* task_ = nullptr;
+  std::atomic<bool> task_begun_{false};
+  std::array<uintptr_t, kBatch> batch_{};  // ~address: no references for anybody's scan
   size_t batch_size_ = 0;
+  uint64_t batch_spans_ = 0;
   std::atomic<size_t> batch_begun_{0};
-  uint64_t queued_entries_ = 0;
-  uint64_t queued_dead_ = 0;
+  uint64_t queued_tasks_ = 0;
   bool taken_ = false;  // there is a thread that runs what is queued, or about to be
   Patience patience_;
-  // How many have run: stored by the thread (release), waited for by others (acquire).
-  std::atomic<uint64_t> done_entries_{0};
-  std::atomic<uint64_t> done_dead_{0};
+  DeadQueue dead_;
+  // How many tasks and turns of the dead are over: stored by the thread (release), waited for by
+  // others (acquire).
+  std::atomic<uint64_t> done_tasks_{0};
+  std::atomic<uint64_t> done_turns_{0};
   // Changes with arrivals and completions (seq_cst, against sleepers_); slept on by the thread and
   // by waiters.
   std::atomic<uint32_t> wake_{0};
@@ -151,7 +120,7 @@ class FinalizerThread {
   std::atomic<const void*> self_{nullptr};
 };
 
-// Constructed on first use, never destroyed.
+// Never destroyed.
 FinalizerThread& finalizer_thread() noexcept;
 
 }  // namespace tricolor::gc

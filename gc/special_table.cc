@@ -13,7 +13,7 @@ size_t SpecialTable::place_of(uintptr_t hidden) const noexcept {
 }
 
 void SpecialTable::rebuild(size_t count) {
-  places_ = std::vector<uint32_t>(count);
+  places_ = Vector<uint32_t>(count);
   for (size_t i = 0; i < records_.size(); ++i) {
     places_[place_of(records_[i].hidden)] = static_cast<uint32_t>(i + 1);
   }

@@ -12,9 +12,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
+
+#include "gc/task.h"
+#include "runtime/base/memory.h"
 
 namespace tricolor::gc {
 
@@ -22,16 +25,11 @@ namespace detail {
 struct WeakCell;
 }
 
-struct Cleanup {
-  uint64_t number;
-  std::function<void()> run;
-};
-
 struct Special {
   uintptr_t hidden = 0;  // ~address of the object: no reference for anybody's search
   detail::WeakCell* weak = nullptr;
-  std::function<void()> finalizer;
-  std::vector<Cleanup> cleanups;
+  std::unique_ptr<Task> finalizer;
+  TaskList cleanups;
 
   // NOLINTNEXTLINE(performance-no-int-to-ptr)
   char* object() const noexcept { return reinterpret_cast<char*>(~hidden); }
@@ -68,8 +66,11 @@ class SpecialTable {
   // Of `count` places, a power of two, for the same records.
   void rebuild(size_t count);
 
-  std::vector<Special> records_;
-  std::vector<uint32_t> places_;  // a record's index + 1, 0: free
+  template <class T>
+  using Vector = std::vector<T, runtime::MallocAllocator<T>>;  // [memory.no-handler]
+
+  Vector<Special> records_;
+  Vector<uint32_t> places_;  // a record's index + 1, 0: free
 };
 
 }  // namespace tricolor::gc

@@ -5,6 +5,7 @@
 
 #include "gc/barrier.h"
 #include "gc/finalizer_thread.h"
+#include "runtime/base/immortal.h"
 #include "runtime/heap/heap_map.h"
 
 #include <tricolor/finalizer.hpp>
@@ -23,26 +24,27 @@ void release_cell(WeakCell* cell) noexcept {
   if (cell->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete cell;
 }
 
-// The object that an address given by the program points into, and the scope it must be looked up
-// in.
-char* object_of(const void* address, bool interior_allowed, const char* what) {
+// The object that an address given by the program points into, or nullptr if it will not do. In a
+// runtime section; refuse() throws outside of it.
+char* object_of(const void* address, bool interior_allowed) noexcept {
   const Cell cell = g_heap.find_allocated(address);
-  if (!cell)
-    throw std::invalid_argument(std::string(what) + ": not the address of a collected object");
+  if (!cell) return nullptr;
   char* const object = g_heap.cell_address(cell);
-  if (!interior_allowed && object != address) {
-    throw std::invalid_argument(std::string(what) +
-                                ": an address inside an object; the object's own is needed");
-  }
-  return object;
+  return interior_allowed || object == address ? object : nullptr;
 }
+
+[[noreturn]] void refuse(const char* what, const void* address) {
+  const bool inside = static_cast<bool>(g_heap.find_allocated(address));
+  throw std::invalid_argument(std::string(what) +
+                              (inside ? ": an address inside an object; the object's own is needed"
+                                      : ": not the address of a collected object"));
+}
+
+constinit runtime::Immortal<Specials> g_the_specials;
 
 }  // namespace
 
-Specials& specials() noexcept {
-  static auto* const instance = new Specials;
-  return *instance;
-}
+Specials& specials() noexcept { return g_the_specials.value; }
 
 Special& Specials::record_of(Shard& shard, char* object) {
   const auto [special, fresh] = shard.records.find_or_add(object);
@@ -62,43 +64,37 @@ WeakCell* Specials::weak_cell(char* object) {
   return cell;
 }
 
-void Specials::set_finalizer(char* object, std::function<void()>& run) {
+void Specials::set_finalizer(char* object, std::unique_ptr<Task>& task) {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
-  record_of(shard, object).finalizer.swap(run);
+  task->hidden = ~reinterpret_cast<uintptr_t>(object);
+  record_of(shard, object).finalizer.swap(task);
 }
 
-std::function<void()> Specials::clear_finalizer(char* object) noexcept {
+std::unique_ptr<Task> Specials::clear_finalizer(char* object) noexcept {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
   Special* const special = shard.records.find(object);
-  return special == nullptr ? nullptr : std::exchange(special->finalizer, nullptr);
+  return special == nullptr ? nullptr : std::move(special->finalizer);
 }
 
-uint64_t Specials::add_cleanup(char* object, std::function<void()> run) {
+uint64_t Specials::add_cleanup(char* object, std::unique_ptr<Task>& task) {
   const uint64_t number = next_cleanup_.fetch_add(1, std::memory_order_relaxed);
+  task->number = number;
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
-  record_of(shard, object).cleanups.push_back({number, std::move(run)});
+  record_of(shard, object).cleanups.push(std::move(task));
   return number;
 }
 
-std::function<void()> Specials::cancel_cleanup(const char* object, uint64_t number) noexcept {
+std::unique_ptr<Task> Specials::cancel_cleanup(const char* object, uint64_t number) noexcept {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
   Special* const special = shard.records.find(object);
-  if (special == nullptr) return nullptr;
-  for (Cleanup& cleanup : special->cleanups) {
-    if (cleanup.number != number) continue;
-    std::function<void()> cancelled = std::move(cleanup.run);
-    std::swap(cleanup, special->cleanups.back());
-    special->cleanups.pop_back();
-    return cancelled;
-  }
-  return nullptr;
+  return special == nullptr ? nullptr : special->cleanups.take(number);
 }
 
-std::function<void()> Specials::disarm(char* object) noexcept {
+std::unique_ptr<Task> Specials::disarm(char* object) noexcept {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
   Special* const special = shard.records.find(object);
@@ -107,7 +103,7 @@ std::function<void()> Specials::disarm(char* object) noexcept {
     special->weak->hidden_object.store(0, std::memory_order_release);
     release_cell(std::exchange(special->weak, nullptr));
   }
-  return std::exchange(special->finalizer, nullptr);
+  return std::move(special->finalizer);
 }
 
 Special Specials::take(char* object) noexcept {
@@ -129,7 +125,7 @@ Special Specials::take(char* object) noexcept {
 }
 
 void Specials::process_dead() noexcept {
-  FinalizerThread::Batch batch(finalizer_thread());
+  TaskList queued;
   for (Shard& shard : shards_) {
     const std::lock_guard guard(shard.lock);
     SpecialTable& records = shard.records;
@@ -147,16 +143,17 @@ void Specials::process_dead() noexcept {
       if (special.finalizer) {
         g_heap.try_mark(cell);  // what it refers to is marked: [specials.contents]
         // [specials.once]
-        batch.add({special.object(), std::exchange(special.finalizer, nullptr)});
+        queued.push(std::move(special.finalizer));
         ++i;  // its cleanups stay until it is dead for good
         continue;
       }
-      for (Cleanup& cleanup : special.cleanups) batch.add({nullptr, std::move(cleanup.run)});
+      queued.append(special.cleanups);
       records.erase(i);
       note_size(-1);
     }
     records.trim();
   }
+  finalizer_thread().queue(queued);
 }
 
 char* Specials::lock_weak(Thread& thread, WeakCell& cell) noexcept {
@@ -184,10 +181,14 @@ namespace detail {
 WeakCell* weak_cell_for(void* target, std::ptrdiff_t& offset) {
   if (target == nullptr) return nullptr;
   Thread& thread = Thread::attached();
-  const RuntimeScope scope(thread);
-  char* const object = object_of(target, true, "gc::weak");
-  offset = static_cast<char*>(target) - object;
-  return specials().weak_cell(object);
+  {
+    const RuntimeScope scope(thread);
+    if (char* const object = object_of(target, true)) {
+      offset = static_cast<char*>(target) - object;
+      return specials().weak_cell(object);
+    }
+  }
+  refuse("gc::weak", target);
 }
 
 char* lock_weak(WeakCell* cell) noexcept {
@@ -204,16 +205,23 @@ void release_weak(WeakCell* cell) noexcept { release_cell(cell); }
 
 void set_finalizer(void* object, std::function<void()> run) {
   Thread& thread = Thread::attached();
-  const RuntimeScope scope(thread);
-  char* const start = object_of(object, false, "gc::set_finalizer");
-  // Roots may have been traced already: shaded, the object has its contents marked all the same.
-  if (load_word(this_thread().marking)) shade_address(thread, start);
-  specials().set_finalizer(start, run);
+  auto task = std::make_unique<Task>(std::move(run));
+  {
+    const RuntimeScope scope(thread);
+    if (char* const start = object_of(object, false)) {
+      // Roots may have been traced already: shaded, the object has its contents marked all the
+      // same.
+      if (load_word(this_thread().marking)) shade_address(thread, start);
+      specials().set_finalizer(start, task);
+      return;
+    }
+  }
+  refuse("gc::set_finalizer", object);
 }
 
 void clear_finalizer(void* object) noexcept {
   Thread& thread = Thread::attached();
-  std::function<void()> dropped;  // destroyed outside the runtime section: it may hold anything
+  std::unique_ptr<Task> dropped;  // destroyed outside the runtime section: it may hold anything
   {
     const RuntimeScope scope(thread);
     const Cell cell = g_heap.find_allocated(object);
@@ -223,14 +231,19 @@ void clear_finalizer(void* object) noexcept {
 
 CleanupId add_cleanup(void* object, std::function<void()> run) {
   Thread& thread = Thread::attached();
-  const RuntimeScope scope(thread);
-  char* const start = object_of(object, true, "gc::add_cleanup");
-  return {specials().add_cleanup(start, std::move(run)), ~reinterpret_cast<std::uintptr_t>(start)};
+  auto task = std::make_unique<Task>(std::move(run));
+  {
+    const RuntimeScope scope(thread);
+    if (char* const start = object_of(object, true)) {
+      return {specials().add_cleanup(start, task), ~reinterpret_cast<std::uintptr_t>(start)};
+    }
+  }
+  refuse("gc::add_cleanup", object);
 }
 
 bool cancel_cleanup(const CleanupId& id) noexcept {
   Thread& thread = Thread::attached();
-  std::function<void()> cancelled;
+  std::unique_ptr<Task> cancelled;
   {
     const RuntimeScope scope(thread);
     // NOLINTNEXTLINE(performance-no-int-to-ptr)

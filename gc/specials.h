@@ -19,7 +19,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <mutex>
 
 #include "gc/special_table.h"
@@ -33,7 +33,7 @@ namespace tricolor::gc {
 namespace detail {
 
 // Shared by all gc::weak of one object.
-struct WeakCell {
+struct WeakCell : runtime::FromMalloc {
   // ~address of the object, 0 once it is cleared. Cleared by the collector (release) while the gate
   // is closed, or by gc::destroy; read by locks (acquire).
   std::atomic<uintptr_t> hidden_object{0};
@@ -46,17 +46,17 @@ struct WeakCell {
 class Specials {
  public:
   detail::WeakCell* weak_cell(char* object);
-  // What it replaces is left in `run`, to be destroyed outside of the runtime: it may hold
+  // What it replaces is left in `task`, to be destroyed outside of the runtime: it may hold
   // anything.
-  void set_finalizer(char* object, std::function<void()>& run);
-  std::function<void()> clear_finalizer(char* object) noexcept;
-  uint64_t add_cleanup(char* object, std::function<void()> run);  // gives its number
+  void set_finalizer(char* object, std::unique_ptr<Task>& task);
+  std::unique_ptr<Task> clear_finalizer(char* object) noexcept;
+  uint64_t add_cleanup(char* object, std::unique_ptr<Task>& task);  // gives its number
   // What was to run, for the same reason; nothing if there is no such cleanup any more.
-  std::function<void()> cancel_cleanup(const char* object, uint64_t number) noexcept;
+  std::unique_ptr<Task> cancel_cleanup(const char* object, uint64_t number) noexcept;
 
   // Before the destructor of an object that gc::destroy ends: clears its weak references and gives
   // its finalizer. Its cleanups stay in the record, where the child of a fork() finds them.
-  std::function<void()> disarm(char* object) noexcept;
+  std::unique_ptr<Task> disarm(char* object) noexcept;
   // After it: the record, taken out.
   Special take(char* object) noexcept;
 
@@ -65,7 +65,7 @@ class Specials {
   void for_each_finalizable(Visit visit) noexcept;
 
   // Collector, gate closed: clears weak references to unmarked objects and queues their finalizers
-  // and cleanups. An object whose finalizer is queued is marked.
+  // and cleanups. An object whose finalizer is queued is marked. [task.no-memory]
   void process_dead() noexcept;
 
   runtime::Lock& gate_lock() noexcept { return gate_lock_; }
@@ -99,8 +99,7 @@ class Specials {
   std::atomic<int64_t> records_{0};  // a hint, relaxed
 };
 
-// Constructed on first use, never destroyed: programs use it from static constructors and
-// destructors.
+// Never destroyed: programs use it from static constructors and destructors.
 Specials& specials() noexcept;
 
 template <class Visit>

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "gc/dead_queue.h"
 #include "gc/finalizer_thread.h"
 #include "gc/phase.h"
 #include "runtime/base/immortal.h"
@@ -33,46 +34,51 @@ void Sweeper::next_generation() noexcept {
   g_cycle.sweep_generation.fetch_add(1, std::memory_order_acq_rel);
 }
 
-void Sweeper::begin() {
+// The queues are empty ([sweep.finished]), so no span is linked: [sweep.no-memory].
+void Sweeper::begin() noexcept {
+  struct Found {
+    Span* first = nullptr;
+    Span* last = nullptr;
+
+    void add(Span& span) noexcept {
+      span.next_unswept = nullptr;
+      (last == nullptr ? first : last->next_unswept) = &span;
+      last = &span;
+    }
+  };
   const uint32_t generation = g_cycle.sweep_generation.load(std::memory_order_relaxed);
   // From here on a thread that takes a span from a list sweeps it first; the lists are emptied so
   // that each span is offered once, by the queues.
   for (unsigned i = 0; i < detail::kCacheEntries; ++i) g_central.forget_partial(i);
-  std::array<std::vector<Span*>, detail::kCacheEntries> found;
-  large_.clear();
+  std::array<Found, detail::kCacheEntries> small;
+  Found large;
   g_spans.for_each([&](Span& span) {
     if (span.generation.load(std::memory_order_acquire) == generation) return;
-    if (span.is_large()) {
-      large_.push_back(&span);
-    } else {
-      found[span.cache_index()].push_back(&span);
-    }
+    (span.is_large() ? large : small[span.cache_index()]).add(span);
   });
+  large_ = large.first;
   for (unsigned i = 0; i < detail::kCacheEntries; ++i) {
-    Queue& queue = queues_[i];
-    const std::lock_guard guard(queue.lock);
-    queue.spans.swap(found[i]);
-    queue.size.store(queue.spans.size(), std::memory_order_relaxed);
-    queue.next.store(0, std::memory_order_relaxed);
+    const std::lock_guard guard(queues_[i].lock);
+    queues_[i].first.store(small[i].first, std::memory_order_relaxed);
   }
 }
 
 Span* Sweeper::next_unswept(unsigned cache_index) noexcept {
   Queue& queue = queues_[cache_index];
-  if (queue.next.load(std::memory_order_relaxed) >= queue.size.load(std::memory_order_relaxed))
-    return nullptr;
+  if (queue.first.load(std::memory_order_relaxed) == nullptr) return nullptr;
   const std::lock_guard guard(queue.lock);
-  const size_t at = queue.next.load(std::memory_order_relaxed);
-  if (at >= queue.spans.size()) return nullptr;
-  queue.next.store(at + 1, std::memory_order_relaxed);
-  return queue.spans[at];
+  Span* const span = queue.first.load(std::memory_order_relaxed);
+  if (span != nullptr) queue.first.store(span->next_unswept, std::memory_order_relaxed);
+  return span;
 }
 
 size_t Sweeper::sweep_all() noexcept {
   size_t pages = 0;
   // Nobody else sweeps large ones, and each gives back pages that others wait to reuse.
-  for (Span* const span : large_) pages += g_central.sweep(*span);
-  large_.clear();
+  while (Span* const span = large_) {
+    large_ = span->next_unswept;
+    pages += g_central.sweep(*span);
+  }
   for (unsigned i = 0; i < detail::kCacheEntries; ++i) {
     while (Span* const span = next_unswept(i)) pages += g_central.sweep(*span);
   }
@@ -87,26 +93,17 @@ void Sweeper::count_freed(const Span& span, uint32_t cells) noexcept {
   }
 }
 
-// Queues the destructors of dead cells that have one; the cells stay in use until it has run. Gives
-// those cells.
-uint64_t Sweeper::queue_destructors(Span& span, uint32_t word, uint64_t dead) noexcept {
-  std::array<uintptr_t, 64> hidden;  // no references for anybody's scan
-  size_t count = 0;
-  uint64_t kept = 0;
+// Those of the dead cells that have a destructor to run: they stay in use until it has.
+static uint64_t with_destructor(const Span& span, uint32_t word, uint64_t dead) noexcept {
+  uint64_t found = 0;
   for (uint64_t rest = dead; rest != 0; rest &= rest - 1) {
     const uint32_t index = word * 64 + static_cast<uint32_t>(std::countr_zero(rest));
     char* const object = g_heap.cell_address(span, index);
-    if (detail::load_word(detail::hidden_word(object, span.cell_size, 1)) == nullptr) continue;
-    kept |= rest & -rest;
-    hidden[count++] = ~reinterpret_cast<uintptr_t>(object);
+    if (detail::load_word(detail::hidden_word(object, span.cell_size, 1)) != nullptr) {
+      found |= rest & -rest;
+    }
   }
-  if (count == 0) return 0;
-  uint64_t queued = kept;
-  for (size_t n = finalizer_thread().queue_destructors({hidden.data(), count}); n < count; ++n) {
-    queued &= ~std::bit_floor(queued);  // no memory: dead again in the next cycle
-  }
-  span.pending[word] |= queued;
-  return kept;
+  return found;
 }
 
 void Sweeper::clobber(const Span& span, uint32_t word, uint64_t dead) const noexcept {
@@ -124,6 +121,7 @@ SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
   uint64_t* const mark = g_heap.mark_words(span);
   uint32_t live = 0;
   uint32_t freed = 0;
+  bool queued = false;
   for (uint32_t w = 0; w < span.words(); ++w) {
     const uint64_t tail = span.tail_mask(w);
     const uint64_t used = __atomic_load_n(alloc + w, __ATOMIC_RELAXED) & ~tail;
@@ -131,7 +129,11 @@ SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
     uint64_t dead = used & ~marked;
     if (dead != 0 && span.kind == Kind::kDestructor) {
       dead &= ~span.pending[w];
-      dead &= ~queue_destructors(span, w, dead);
+      if (const uint64_t destroyed = with_destructor(span, w, dead); destroyed != 0) {
+        DeadQueue::add(span, w, destroyed);
+        dead &= ~destroyed;
+        queued = true;
+      }
     }
     if (dead != 0) {
       if (__builtin_expect(clobber_, 0)) clobber(span, w, dead);
@@ -141,6 +143,7 @@ SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
     live += static_cast<uint32_t>(std::popcount(used & ~dead));
     if (marked != 0) __atomic_store_n(mark + w, uint64_t{0}, __ATOMIC_RELAXED);
   }
+  if (queued) finalizer_thread().queue_destructors(span);
   if (freed != 0) count_freed(span, freed);
   span.generation.store(generation, std::memory_order_release);
   return {live, true};

@@ -8,13 +8,14 @@
 // A span is swept by whoever comes first: a thread that needs cells of its class, the thread that
 // owns it, or the collector in the background. No dead object is read, but for the hidden words of
 // those with a destructor.
+// [sweep.no-memory]     nothing here needs memory: spans wait for their sweep linked through their headers, and so do
+//                       those with destructors to run, so that a cycle frees memory when there is none.
 // Threads: begin(), sweep_all(): the collector. The rest: any, in a runtime section.
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "runtime/base/lock.h"
 #include "runtime/heap/collector_hooks.h"
@@ -30,7 +31,7 @@ class Sweeper {
   // the threads' lock.
   static void next_generation() noexcept;
   // Queues the spans of older generations.
-  void begin();
+  void begin() noexcept;
 
   // Sweeps what is left. Gives the pages swept.
   size_t sweep_all() noexcept;
@@ -58,20 +59,17 @@ class Sweeper {
   runtime::SweptSpan sweep_locked(runtime::Span& span) noexcept;
 
  private:
-  // Written by begin() before `next` is reset (release); next_unswept() reads `next` first
-  // (acquire).
+  // Linked by Span::next_unswept. Changed under `lock`; read without it (relaxed) as a hint that
+  // none is left.
   struct Queue {
-    std::vector<runtime::Span*> spans;
-    std::atomic<size_t> next{0};
-    std::atomic<size_t> size{0};
+    std::atomic<runtime::Span*> first{nullptr};
     runtime::Lock lock{runtime::LockRank::large};
   };
 
-  uint64_t queue_destructors(runtime::Span& span, uint32_t word, uint64_t dead) noexcept;
   void clobber(const runtime::Span& span, uint32_t word, uint64_t dead) const noexcept;
 
   std::array<Queue, detail::kCacheEntries> queues_;
-  std::vector<runtime::Span*> large_;
+  runtime::Span* large_ = nullptr;  // linked likewise; the collector's own
   // Statistics: relaxed.
   std::array<std::atomic<uint64_t>, detail::kCacheEntries> freed_{};
   std::atomic<uint64_t> freed_large_objects_{0};

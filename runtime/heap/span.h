@@ -45,12 +45,18 @@ struct alignas(64) Span {
   uint8_t size_class = 0;
   Kind kind = Kind::kScan;
   SpanState state = SpanState::kFree;
+  bool dead_listed = false;  // in the queue of dead objects: guarded by its lock, as next_dead
   uint16_t cells = 0;
   uint16_t cursor = 0;   // the next bitmap word the owner takes cells from
   size_t cell_size = 0;  // bytes; for a large object, its usable size
   Span* next = nullptr;  // in a central list
-  uint64_t* pending =
-      nullptr;  // cells whose destructor is queued; only spans of Kind::kDestructor have it
+  // In a queue of the sweep: under the queue's lock, which whoever linked it has held since. Says
+  // nothing once the span is out of it; another span at this page leaves it alone.
+  Span* next_unswept = nullptr;
+  // Cells whose destructor is to run, and behind these words as many for those that still wait for
+  // their turn; only spans of Kind::kDestructor have it.
+  uint64_t* pending = nullptr;
+  Span* next_dead = nullptr;
 
   bool is_large() const noexcept { return size_class == gc::detail::kLargeClass; }
   uint32_t words() const noexcept { return (static_cast<uint32_t>(cells) + 63) / 64; }

@@ -42,7 +42,7 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
   uint64_t* pending = nullptr;
   const uint32_t words = (cells + 63) / 64;
   if (kind == Kind::kDestructor) {
-    pending = static_cast<uint64_t*>(std::calloc(words, sizeof(uint64_t)));
+    pending = static_cast<uint64_t*>(std::calloc(size_t{2} * words, sizeof(uint64_t)));
     if (pending == nullptr) {
       pages_.free(run);
       return nullptr;

@@ -56,6 +56,35 @@ struct Counted {
   std::array<char, Bytes> payload{};
 };
 
+// [dead.turns] [dead.listed] Cells of one span die in every cycle, while those of the cycles before still wait.
+TEST_CASE(
+    "destructor: wait_for_finalizers waits for all that are dead, in spans that had their turn "
+    "before too") {
+  reset();
+  constexpr std::size_t kRounds = 20;
+  constexpr std::size_t kEach = kSlots / kRounds;
+  std::vector<gc::root<Counted<8>>> objects(kSlots);
+  on_fresh_thread([&] {
+    // Each round's lie among all the others'.
+    for (std::size_t i = 0; i < kEach; ++i) {
+      for (std::size_t round = 0; round < kRounds; ++round) {
+        const std::size_t slot = round * kEach + i;
+        objects[slot] = gc::make<Counted<8>>(slot);
+      }
+    }
+  });
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    for (std::size_t i = 0; i < kEach; ++i) objects[round * kEach + i] = nullptr;
+    runtime::collect();
+  }
+  runtime::wait_for_finalizers();
+  const Tally result = tally(kSlots);
+  CAPTURE(result.never);
+  CHECK(result.more == 0);
+  CHECK(result.never <= kSlots / 100);  // what a stale word keeps
+  CHECK(broken == 0);
+}
+
 // [finalizer.exactly-once] [finalizer.own-thread]
 TEST_CASE_TEMPLATE("destructor: exactly once each, with the contents intact, on another thread", T,
                    Counted<1>, Counted<100>, Counted<2000>, Counted<40000>) {

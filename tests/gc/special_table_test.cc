@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <memory>
 #include <random>
 
 namespace tricolor::gc {
@@ -11,6 +12,12 @@ namespace {
 // An address that the table only compares.
 char* address(uintptr_t number) {
   return reinterpret_cast<char*>(number * 16);  // NOLINT(performance-no-int-to-ptr)
+}
+
+std::unique_ptr<Task> numbered(uint64_t number) {
+  auto task = std::make_unique<Task>(nullptr);
+  task->number = number;
+  return task;
 }
 
 TEST_CASE("special table: an empty one finds nothing") {
@@ -25,10 +32,10 @@ TEST_CASE("special table: a record is added once and found until it is erased") 
   const auto [added, fresh] = table.find_or_add(address(7));
   CHECK(fresh);
   CHECK(added->object() == address(7));
-  added->cleanups.push_back({42, nullptr});
+  added->cleanups.push(numbered(42));
   const auto [again, fresh_again] = table.find_or_add(address(7));
   CHECK_FALSE(fresh_again);
-  CHECK(again->cleanups.at(0).number == 42);
+  CHECK(again->cleanups.first()->number == 42);
   CHECK(table.find(address(8)) == nullptr);
   table.erase(table.index_of(*again));
   CHECK(table.find(address(7)) == nullptr);
@@ -50,10 +57,10 @@ TEST_CASE("special table: holds what a map holds, whatever is added and erased i
       if (add) {
         const auto [record, fresh] = table.find_or_add(object);
         REQUIRE(fresh == (expected.count(object) == 0));
-        if (fresh) record->cleanups.push_back({step, nullptr});
+        if (fresh) record->cleanups.push(numbered(step));
         expected.try_emplace(object, step);
       } else if (Special* const record = table.find(object)) {
-        REQUIRE(record->cleanups.at(0).number == expected.at(object));
+        REQUIRE(record->cleanups.first()->number == expected.at(object));
         table.erase(table.index_of(*record));
         expected.erase(object);
       } else {
@@ -65,7 +72,7 @@ TEST_CASE("special table: holds what a map holds, whatever is added and erased i
     for (const auto& [object, number] : expected) {
       Special* const record = table.find(object);
       REQUIRE(record != nullptr);
-      REQUIRE(record->cleanups.at(0).number == number);
+      REQUIRE(record->cleanups.first()->number == number);
     }
   }
 }

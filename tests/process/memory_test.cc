@@ -1,0 +1,28 @@
+// When the system gives no more memory: std::bad_alloc, or a message at the start, and nothing
+// worse.
+#include "tests/subprocess.hpp"
+
+namespace tricolor::tests {
+namespace {
+
+// [sweep.no-memory] [task.no-memory] [memory.no-handler]
+TEST_CASE("memory: with all of RLIMIT_DATA used up a cycle frees what is dead, many times over") {
+  if (kSanitized) return;
+  for (const auto& [mebibytes, rounds] : std::vector<std::pair<std::size_t, std::size_t>>{
+           {8, 50}, {16, 50}, {32, 20}, {64, 20}, {64, 20}, {128, 10}}) {
+    CAPTURE(mebibytes);
+    const ProcessResult result =
+        run_program("starved_program", {std::to_string(mebibytes << 20), std::to_string(rounds)});
+    if (result.exit_code == 77) {
+      MESSAGE("skipped: " << result.out);
+      return;
+    }
+    INFO(result.out, result.err, "signal ", result.signal);
+    CHECK_FALSE(result.timed_out);
+    CHECK(result.exit_code == 0);
+    CHECK(result.out.find("ok\n") != std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace tricolor::tests
