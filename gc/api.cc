@@ -1,6 +1,7 @@
 // The functions of the public interface that only pass a request on.
 
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <stdexcept>
@@ -76,19 +77,23 @@ void register_stack(const void* lo, const void* hi) {
 }
 
 void unregister_stack(const void* lo) noexcept {
-  const RuntimeScope scope(Thread::attached());
+  const RuntimeScope scope(Thread::attached_or_fatal());
   gc::remove_fiber_stack(static_cast<const char*>(lo));
 }
 
 HookId register_pre_mark_hook(std::function<void()> hook) {
   if (!hook) throw std::invalid_argument("runtime::register_pre_mark_hook: an empty function");
-  const RuntimeScope scope(Thread::attached());
-  return gc::g_collector.hooks().add(std::move(hook));
+  Thread& thread = Thread::attached();
+  auto shared = std::make_shared<std::function<void()>>(std::move(hook));
+  const RuntimeScope scope(thread);
+  return gc::g_collector.hooks().add(std::move(shared));
 }
 
 bool unregister_pre_mark_hook(HookId id) {
-  const RuntimeScope scope(Thread::attached());
-  return gc::g_collector.hooks().remove(id);
+  Thread& thread = Thread::attached();
+  gc::Hooks::Hook removed;
+  const RuntimeScope scope(thread);
+  return gc::g_collector.hooks().remove(id, removed);
 }
 
 void charge_large_allocation(Thread& thread, const Span& span) noexcept {
@@ -176,7 +181,7 @@ std::size_t array_size_of(const void* array) noexcept {
 
 bool is_live_object(const void* address) noexcept {
   if (Thread::current() == nullptr && g_heap.base() == nullptr) return false;
-  Thread& thread = Thread::attached();
+  Thread& thread = Thread::attached_or_fatal();
   const runtime::RuntimeScope scope(thread);
   const Cell cell = g_heap.find_allocated(address);
   return cell && !runtime::is_unused(cell);

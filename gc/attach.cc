@@ -2,8 +2,8 @@
 
 #include <pthread.h>
 
-#include <algorithm>
 #include <cstdlib>
+#include <new>
 
 #include "gc/barrier.h"
 #include "gc/collector.h"
@@ -32,12 +32,10 @@ namespace tricolor::gc {
 namespace {
 runtime::Options* g_options = nullptr;
 pthread_once_t g_start_once = PTHREAD_ONCE_INIT;
+unsigned g_processors = 1;
 
 void start_threads() {
-  const unsigned workers = std::max(1u, runtime::os::cpu_count());
-  if (!g_worklist.reserve(workers + 1)) runtime::fatal("no memory for the collector's mark stacks");
-  g_workers.init(workers);
-  finalizer_thread();  // made before anybody can fork() meanwhile
+  g_workers.init(g_processors);
   g_helper_threads.start();
   if (options().hangreport_s > 0 &&
       !start_watchdog(static_cast<unsigned>(options().hangreport_s))) {
@@ -56,13 +54,31 @@ using gc::g_collector;
 using gc::g_cycle;
 using gc::ThreadData;
 
+// [once.restart]
 void init_collector() {
-  gc::g_options = new Options(options_from_environment());
+  static constinit bool stacks_there = false;
+  static constinit bool fork_there = false;
+  static constinit bool exit_there = false;
+  if (gc::g_options == nullptr) {
+    gc::g_options = new Options(options_from_environment());
+  }
   g_handshake.configure({gc::options().handshakesignal, gc::options().gctrace >= 1});
   gc::g_sweeper.set_clobber(gc::options().clobberfree);
+  if (!stacks_there) {
+    gc::g_processors = os::cpu_count();
+    // [worklist.reserve]
+    if (!gc::g_worklist.reserve(gc::g_processors + 1)) throw std::bad_alloc();
+    stacks_there = true;
+  }
   gc::g_pacing.init();
-  gc::install_fork_handlers();
-  std::atexit([] { gc::finalizer_thread().stop_beginning(); });
+  if (!fork_there) {
+    if (!gc::install_fork_handlers()) throw std::bad_alloc();
+    fork_there = true;
+  }
+  if (!exit_there) {
+    if (std::atexit([] { gc::finalizer_thread().stop_beginning(); }) != 0) throw std::bad_alloc();
+    exit_there = true;
+  }
   if (gc::options().gcsignal != 0) gc::install_collect_signal(gc::options().gcsignal);
 }
 

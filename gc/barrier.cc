@@ -54,7 +54,8 @@ void shade_candidate(Thread& thread, uintptr_t word) noexcept {
 namespace detail {
 
 void shade_slow(void* target) noexcept {
-  Thread& thread = Thread::attached();  // also for a null that took a reference in exchange
+  Thread& thread =
+      Thread::attached_or_fatal();  // also for a null that took a reference in exchange
   if (target == nullptr) return;
   const runtime::RuntimeScope scope(thread);
   if (!load_word(this_thread().marking)) return;

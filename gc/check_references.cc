@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <new>
 #include <unordered_map>
@@ -15,6 +17,7 @@
 #include "gc/roots.h"
 #include "gc/stacks.h"
 #include "runtime/base/check.h"
+#include "runtime/base/memory.h"
 #include "runtime/handshake.h"
 #include "runtime/heap/side_table.h"
 #include "runtime/heap/spans.h"
@@ -48,7 +51,10 @@ std::atomic<int> g_reports{0};
 
 struct TypeShard {
   runtime::Lock lock{runtime::LockRank::leaf};
-  std::unordered_map<uintptr_t, const TypeInfo*> types;
+  // [memory.no-handler]
+  std::unordered_map<uintptr_t, const TypeInfo*, std::hash<uintptr_t>, std::equal_to<>,
+                     runtime::MallocAllocator<std::pair<const uintptr_t, const TypeInfo*>>>
+      types;
   // Beyond it, or without memory, a report does without the type's name.
   size_t most = size_t{1} << 16;
 };
@@ -57,7 +63,8 @@ struct TypeShard {
 uintptr_t type_key(const void* object) noexcept { return ~reinterpret_cast<uintptr_t>(object); }
 
 TypeShard& type_shard(const void* object) {
-  static auto* const shards = new std::array<TypeShard, 16>;
+  alignas(64) static std::array<std::byte, sizeof(std::array<TypeShard, 16>)> room;
+  static auto* const shards = ::new (room.data()) std::array<TypeShard, 16>;
   return (*shards)[(reinterpret_cast<uintptr_t>(object) * 0x9e3779b97f4a7c15u) >> 60];
 }
 
@@ -233,7 +240,7 @@ void report_raw_references(Thread&) noexcept {
 namespace detail {
 
 void check_reference_slot(const void* slot, const char* type) noexcept {
-  const runtime::RuntimeScope scope(Thread::attached());
+  const runtime::RuntimeScope scope(Thread::attached_or_fatal());
   if (g_heap.contains(slot)) {
     const Cell cell = g_heap.find(slot);
     if (cell && cell.span->kind != Kind::kLeaf) {
@@ -250,7 +257,7 @@ void check_reference_slot(const void* slot, const char* type) noexcept {
 
 void check_reference_store(const void* slot, const char* type) noexcept {
   if (g_heap.contains(slot)) return;
-  const runtime::RuntimeScope scope(Thread::attached());
+  const runtime::RuntimeScope scope(Thread::attached_or_fatal());
   report_untraced(slot, type);
 }
 

@@ -1,6 +1,7 @@
 #include "gc/collector.h"
 
 #include <algorithm>
+#include <exception>
 #include <mutex>
 #include <new>
 
@@ -116,7 +117,7 @@ void Collector::main_loop() noexcept {
   Thread* self;
   try {
     self = &Thread::attached();
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     // Somebody else runs the cycles, and asks for this thread again.
     lose_thread();
     g_helper_threads.note_missing();

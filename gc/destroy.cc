@@ -76,7 +76,7 @@ void free_object(Thread& thread, Cell cell) noexcept {
 }  // namespace
 
 void destroy_dead(char* object) noexcept {
-  Thread& thread = Thread::attached();
+  Thread& thread = Thread::attached_or_fatal();
   const Cell cell = g_heap.find(object);
   run_destructor(object, *cell.span);
   const RuntimeScope scope(thread);
@@ -98,7 +98,7 @@ namespace detail {
 
 void destroy_object(void* object) noexcept {
   if (object == nullptr) return;
-  Thread& thread = Thread::attached();
+  Thread& thread = Thread::attached_or_fatal();
   const Cell cell = g_heap.find_allocated(object);
   if (!cell || g_heap.cell_address(cell) != object) {
     runtime::fatal(

@@ -1,6 +1,7 @@
 #include "gc/finalizer_thread.h"
 
 #include <cstddef>
+#include <exception>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -186,7 +187,7 @@ void FinalizerThread::forget_thread() noexcept {
 void FinalizerThread::main_loop() noexcept {
   try {
     Thread::attached();
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     give_role_back(true);
     announce();
     return;

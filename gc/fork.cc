@@ -102,10 +102,8 @@ void after_fork_in_child() {
 
 }  // namespace
 
-void install_fork_handlers() noexcept {
-  if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
-    runtime::fatal("no memory for the fork handlers");
-  }
+bool install_fork_handlers() noexcept {
+  return pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0;
 }
 
 }  // namespace tricolor::gc

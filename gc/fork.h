@@ -7,6 +7,7 @@
 
 namespace tricolor::gc {
 
-void install_fork_handlers() noexcept;
+// Once; false when there is no memory for them.
+[[nodiscard]] bool install_fork_handlers() noexcept;
 
 }  // namespace tricolor::gc

@@ -9,6 +9,8 @@
 
 #include "gc/collector.h"
 #include "gc/workers.h"
+#include "runtime/base/check.h"
+#include "runtime/base/memory.h"
 #include "runtime/os/os.h"
 
 namespace tricolor::gc {
@@ -18,7 +20,11 @@ namespace {
 constexpr int64_t kFirstPauseNs = 10'000'000;
 constexpr int64_t kLongestPauseNs = 1'000'000'000;
 
-struct StartArgs {
+// [memory.no-handler]
+struct StartArgs : runtime::FromMalloc {
+  StartArgs(const char* n, void (*r)(unsigned) noexcept, unsigned i) noexcept
+      : name(n), run(r), number(i) {}
+
   const char* name;
   void (*run)(unsigned) noexcept;
   unsigned number;
@@ -46,16 +52,20 @@ bool create_detached(void* (*run)(void*), void* argument) noexcept {
 constinit HelperThreads g_helper_threads;
 
 bool start_thread(const char* name, void (*run)(unsigned) noexcept, unsigned number) noexcept {
-  std::unique_ptr<StartArgs> args(new (std::nothrow) StartArgs{name, run, number});
+  std::unique_ptr<StartArgs> args(new (std::nothrow) StartArgs(name, run, number));
   if (args == nullptr) return false;
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF, SIGSYS})
     sigdelset(&all, fault);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
   const bool started = create_detached(thread_main, args.get());
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (const int error = pthread_sigmask(SIG_SETMASK, &before, nullptr)) {
+    // With its signals blocked the calling thread would hold up every cycle.
+    runtime::fatal("rt_sigprocmask: a thread's signals cannot be unblocked again (error %d)",
+                   error);
+  }
   if (started) args.release();  // NOLINT(bugprone-unused-return-value): the thread owns it now
   return started;
 }

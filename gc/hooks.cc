@@ -1,6 +1,7 @@
 #include "gc/hooks.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "gc/collector.h"
 
@@ -8,15 +9,13 @@ namespace tricolor::gc {
 
 constinit std::atomic<void (*)() noexcept> g_forget_at_detach{nullptr};
 
-uint64_t Hooks::add(std::function<void()> hook, bool own) {
-  auto shared = std::make_shared<std::function<void()>>(std::move(hook));
+uint64_t Hooks::add(Hook hook, bool own) {
   const std::lock_guard guard(mutex_);
-  entries_.push_back({next_id_, std::move(shared), own});
+  entries_.push_back({next_id_, std::move(hook), own});
   return next_id_++;
 }
 
-bool Hooks::remove(uint64_t id) {
-  std::shared_ptr<std::function<void()>> removed;  // destroyed without the lock
+bool Hooks::remove(uint64_t id, Hook& removed) {
   const std::lock_guard guard(mutex_);
   const auto at =
       std::find_if(entries_.begin(), entries_.end(), [id](const Entry& e) { return e.id == id; });
@@ -30,7 +29,7 @@ bool Hooks::remove(uint64_t id) {
 void Hooks::run(bool all) {
   uint64_t last = 0;
   for (;;) {
-    std::shared_ptr<std::function<void()>> hook;
+    Hook hook;
     {
       const std::lock_guard guard(mutex_);
       running_ = 0;

@@ -12,14 +12,20 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/memory.h"
+
 namespace tricolor::gc {
 
 class Hooks {
  public:
-  // `own`: of the library; takes no lock that a thread could hold as it allocates.
-  uint64_t add(std::function<void()> hook, bool own = false);
+  using Hook = std::shared_ptr<std::function<void()>>;
+
+  // Made outside of runtime sections. `own`: of the library; takes no lock that a thread could hold
+  // as it allocates.
+  uint64_t add(Hook hook, bool own = false);
   // False when there is no such hook, or it is running right now on another thread: then it stays.
-  bool remove(uint64_t id);
+  // What it was is left in `removed`, to be destroyed outside of the runtime: it may hold anything.
+  bool remove(uint64_t id, Hook& removed);
   void run(bool all);  // or only the library's own
 
   std::mutex& mutex() noexcept { return mutex_; }
@@ -27,13 +33,13 @@ class Hooks {
  private:
   struct Entry {
     uint64_t id;
-    std::shared_ptr<std::function<void()>> hook;
+    Hook hook;
     bool own;
   };
 
   std::mutex mutex_;
   // Guarded by mutex_.
-  std::vector<Entry> entries_;
+  std::vector<Entry, runtime::MallocAllocator<Entry>> entries_;  // [memory.no-handler]
   uint64_t next_id_ = 1;
   uint64_t running_ = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <mutex>
 
 #include "gc/collector.h"
@@ -49,8 +50,10 @@ void Pacing::init() {
     const int64_t group = runtime::os::read_cgroup_limits().memory_limit;
     if (group != runtime::kNoMemoryLimit) limit = group / 10 * 9;
   }
-  pacer_ = new Pacer(options().gc_percent, limit, runtime::os::now_ns());
-  limiter_ = new CpuLimiter(processors_);
+  auto pacer = std::make_unique<Pacer>(options().gc_percent, limit, runtime::os::now_ns());
+  auto limiter = std::make_unique<CpuLimiter>(processors_);
+  if (pacer_ == nullptr) pacer_ = pacer.release();
+  if (limiter_ == nullptr) limiter_ = limiter.release();
   accounted_until_ns_ = runtime::os::now_ns();
   const std::lock_guard guard(lock_);
   overhead_.swept(heap_bytes_locked());

@@ -192,7 +192,7 @@ WeakCell* weak_cell_for(void* target, std::ptrdiff_t& offset) {
 }
 
 char* lock_weak(WeakCell* cell) noexcept {
-  Thread& thread = Thread::attached();
+  Thread& thread = Thread::attached_or_fatal();
   const RuntimeScope scope(thread);
   return specials().lock_weak(thread, *cell);
 }
@@ -220,7 +220,7 @@ void set_finalizer(void* object, std::function<void()> run) {
 }
 
 void clear_finalizer(void* object) noexcept {
-  Thread& thread = Thread::attached();
+  Thread& thread = Thread::attached_or_fatal();
   std::unique_ptr<Task> dropped;  // destroyed outside the runtime section: it may hold anything
   {
     const RuntimeScope scope(thread);
@@ -242,7 +242,7 @@ CleanupId add_cleanup(void* object, std::function<void()> run) {
 }
 
 bool cancel_cleanup(const CleanupId& id) noexcept {
-  Thread& thread = Thread::attached();
+  Thread& thread = Thread::attached_or_fatal();
   std::unique_ptr<Task> cancelled;
   {
     const RuntimeScope scope(thread);

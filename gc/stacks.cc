@@ -7,6 +7,7 @@
 #include "gc/barrier.h"
 #include "gc/thread_data.h"
 #include "runtime/base/immortal.h"
+#include "runtime/base/memory.h"
 #include "runtime/os/os.h"
 
 namespace tricolor::gc {
@@ -28,8 +29,9 @@ struct Range {
 runtime::Lock g_fibers_lock{runtime::LockRank::fibers};  // held while stacks are scanned
 // Guarded by g_fibers_lock. A handler takes the lock too; it never interrupts a holder, which is in
 // a runtime section: [lock.signal].
-constinit runtime::Immortal<std::vector<Range>> g_fibers;
-std::vector<Range>& fibers() noexcept { return g_fibers.value; }
+using Ranges = std::vector<Range, runtime::MallocAllocator<Range>>;  // [memory.no-handler]
+constinit runtime::Immortal<Ranges> g_fibers;
+Ranges& fibers() noexcept { return g_fibers.value; }
 
 // Frames are written by their owner while they are read here only in blocked regions, where they
 // hold nothing of ours; reads are single words, and the sanitizers are not asked about them.

@@ -11,11 +11,13 @@
 #include <atomic>
 #include <cstdint>
 
+#include "runtime/base/memory.h"
+
 #include <tricolor/root.hpp>
 
 namespace tricolor::gc {
 
-struct ThreadData {
+struct ThreadData : runtime::FromMalloc {
   static constexpr uint32_t kBufferCapacity = 256;
 
   // Stored by the owner (release) after the item; the collector reads it (acquire) after the

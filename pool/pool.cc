@@ -1,11 +1,13 @@
 // The slow paths of get and put: rings, theft, victims.
 
+#include <exception>
 #include <new>
 
 #include "pool/misuse.h"
 #include "pool/ring.h"
 #include "pool/state.h"
 #include "pool/thread_slot.h"
+#include "runtime/thread.h"
 
 namespace tricolor::sync::detail {
 
@@ -113,7 +115,7 @@ bool put_into(PoolHead& pool, PoolState& state, uint32_t slot, void* object, uin
 }  // namespace
 
 void* take_slow(PoolHead& pool, Reach reach) {
-  gc::detail::attach_slow();  // from here on what lies on this stack is seen
+  runtime::Thread::attached();  // from here on what lies on this stack is seen
   PoolState& state = state_of(pool);
   const uint32_t slot = thread_slot();
   PoolCounters* const counters = counters_of(state, slot);
@@ -129,12 +131,12 @@ void put_slow(PoolHead& pool, void* object, std::uint32_t most_shared) noexcept 
   PoolCounters* counters = nullptr;
   bool taken = false;
   try {
-    gc::detail::attach_slow();
+    runtime::Thread::attached();
     PoolState& state = state_of(pool);
     const uint32_t slot = thread_slot();
     counters = counters_of(state, slot);
     taken = slot != kNoSlot && put_into(pool, state, slot, object, most_shared, counters);
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     // The object is garbage, as if a collection had come: memory is short.
   }
   if (taken) return;
@@ -144,9 +146,9 @@ void put_slow(PoolHead& pool, void* object, std::uint32_t most_shared) noexcept 
 
 void count_discarded(PoolHead& pool) noexcept {
   try {
-    gc::detail::attach_slow();
+    runtime::Thread::attached();
     count(counters_of(state_of(pool), thread_slot()), &PoolCounters::discarded);
-  } catch (const std::bad_alloc&) {
+  } catch (const std::exception&) {
     // Not counted.
   }
 }

@@ -1,6 +1,9 @@
 #include "pool/rotation.h"
 
 #include <array>
+#include <functional>
+#include <memory>
+#include <utility>
 
 #include "gc/collector.h"
 #include "pool/thread_slot.h"
@@ -52,8 +55,9 @@ void register_rotation() {
   static const uint64_t id = [] {
     static auto* const lists = new gc::root<Lists>(gc::make<Lists>());
     g_lists = lists->get();
+    auto hook = std::make_shared<std::function<void()>>(rotate_pools);
     const runtime::RuntimeScope scope(runtime::Thread::attached());
-    return gc::g_collector.hooks().add(rotate_pools, true);
+    return gc::g_collector.hooks().add(std::move(hook), true);
   }();
   static_cast<void>(id);
 }

@@ -15,7 +15,7 @@ namespace {
 class LockedState {
  public:
   explicit LockedState(PoolState& state)
-      : scope_(runtime::Thread::attached()), guard_(state.lock) {}
+      : scope_(runtime::Thread::attached_or_fatal()), guard_(state.lock) {}
 
  private:
   runtime::RuntimeScope scope_;

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <mutex>
 #include <new>
+#include <system_error>
 
 #include "runtime/base/check.h"
+#include "runtime/base/once.h"
 #include "runtime/handshake.h"
 #include "runtime/handshake_signal.h"
 #include "runtime/heap/allocate.h"
@@ -27,7 +30,7 @@ constinit std::array<CacheEntry, kCacheEntries> g_no_cells{};
 constinit thread_local ThreadLocal tls
     __attribute__((tls_model("initial-exec"), used)) = {g_no_cells.data(), nullptr, true};
 
-void attach_slow() { runtime::Thread::attached(); }
+void attach_slow() noexcept { runtime::Thread::attached_or_fatal(); }
 
 }  // namespace tricolor::gc::detail
 
@@ -94,7 +97,7 @@ void Thread::leave_while_blocked() noexcept {
 namespace {
 
 pthread_key_t g_exit_key;
-pthread_once_t g_init_once = PTHREAD_ONCE_INIT;
+constinit Once g_start;
 
 // Runs after the destructors of thread_locals. A later key destructor that uses the heap attaches
 // the thread again, and the system calls this once more.
@@ -102,19 +105,45 @@ void on_thread_exit(void* thread) noexcept {
   if (Thread::current() == thread) static_cast<Thread*>(thread)->detach();
 }
 
-void init_process() {
-  if (!g_heap.init() || !g_spans.init()) {
-    fatal("no address space for the heap (64 MiB and tables at least are needed)");
+// What a program reads when it does not catch it.
+class NoHeap : public std::bad_alloc {
+ public:
+  const char* what() const noexcept override {
+    return "tricolor: no address space for the heap (64 MiB and tables at least are needed)";
   }
-  TC_CHECK(pthread_key_create(&g_exit_key, on_thread_exit) == 0, "no thread-specific key left");
+};
+
+// [once.restart]
+void start() {
+  static constinit bool heap_there = false;
+  static constinit bool spans_there = false;
+  static constinit bool key_there = false;
+  static constinit bool handler_there = false;
+  if (!heap_there) {
+    if (!g_heap.init()) throw NoHeap();
+    heap_there = true;
+  }
+  if (!spans_there) {
+    if (!g_spans.init()) throw NoHeap();
+    spans_there = true;
+  }
+  if (!key_there) {
+    if (const int error = pthread_key_create(&g_exit_key, on_thread_exit)) {
+      throw std::system_error(error, std::generic_category(), "tricolor: pthread_key_create");
+    }
+    key_there = true;
+  }
   init_collector();
-  g_handshake.init();
+  if (!handler_there) {
+    g_handshake.init();  // as init_collector() has configured it
+    handler_there = true;
+  }
 }
 
 }  // namespace
 
 Thread& Thread::attach() {
-  pthread_once(&g_init_once, init_process);
+  g_start.run(start);
   Thread* thread;
   lock_threads(nullptr);
   {
@@ -128,9 +157,10 @@ Thread& Thread::attach() {
     thread->requested.store(g_handshake.sequence(), std::memory_order_relaxed);
     thread->answered.store(g_handshake.sequence(), std::memory_order_relaxed);
     try {
-      // The C library allocates for the answer, and fails for nothing else.
       if (!os::stack_bounds(&thread->stack_lo, &thread->stack_hi)) throw std::bad_alloc();
       thread_attached(*thread);
+      // What it says at the thread's end counts from tls.thread on.
+      if (pthread_setspecific(g_exit_key, thread) != 0) throw std::bad_alloc();
     } catch (...) {
       g_threads.give_record(*thread);
       throw;
@@ -140,11 +170,18 @@ Thread& Thread::attach() {
     g_threads.add(*thread);
   }
   unblock_handshake_signals();
-  pthread_setspecific(g_exit_key, thread);
   start_collector_threads();
   thread->leave();
   if (g_handshake.asides() != 0) thread->stand_aside();
   return *thread;
+}
+
+Thread& Thread::attach_or_fatal() noexcept {
+  try {
+    return attach();
+  } catch (const std::exception& error) {
+    fatal("the thread cannot attach, in a function that cannot throw: %s", error.what());
+  }
 }
 
 void Thread::set_current(Thread* thread) noexcept {

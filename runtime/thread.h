@@ -33,6 +33,7 @@
 
 #include "runtime/arch/cpu.h"
 #include "runtime/base/lock.h"
+#include "runtime/base/memory.h"
 #include "runtime/heap/span.h"
 
 #include <tricolor/detail/thread_local.hpp>
@@ -72,7 +73,7 @@ class Thread;
 // runtime/arch/enter_blocked.S
 extern "C" void tricolor_enter_blocked(Thread* thread) noexcept;
 
-class Thread {
+class Thread : public FromMalloc {
  public:
   static Thread* current() noexcept { return gc::detail::this_thread().thread; }
   // Deputy: makes tls this record's, whose thread is the calling one; nullptr: as before attach().
@@ -82,7 +83,13 @@ class Thread {
     Thread* const self = current();
     return self != nullptr ? *self : attach();
   }
+  // For functions that cannot throw: fatal, and says why.
+  static Thread& attached_or_fatal() noexcept {
+    Thread* const self = current();
+    return self != nullptr ? *self : attach_or_fatal();
+  }
   static Thread& attach();
+  static Thread& attach_or_fatal() noexcept;
 
   // Gives everything back and leaves the list. The calling thread only, outside runtime sections.
   void detach() noexcept;
@@ -240,7 +247,8 @@ extern Threads g_threads;
 void lock_threads(Thread* self) noexcept;
 
 // Hooks implemented by the collector. The first three run under g_threads.lock().
-void init_collector();                          // before the first thread is attached
+// Before the first thread is attached; if it throws, it is called again. [once.restart]
+void init_collector();
 void thread_attached(Thread& thread);           // its phase flags; may throw std::bad_alloc
 void thread_detached(Thread& thread) noexcept;  // hands over what it has gathered
 void fold_statistics(Thread& thread) noexcept;  // a leaving thread's counts outlive it

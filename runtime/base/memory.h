@@ -45,6 +45,9 @@ struct FromMalloc {
     if (memory == nullptr) throw std::bad_alloc();
     return memory;
   }
+  static void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+    return std::malloc(bytes);
+  }
   static void* operator new(size_t, void* place) noexcept { return place; }
   static void operator delete(void* memory) noexcept { std::free(memory); }
 };

@@ -21,9 +21,9 @@ bool Spans::init() noexcept {
   const size_t huge_pages_from =
       os::memory_is_lent() ? PageHeap::kLentHugePagesFrom : PageHeap::kHugePagesFrom;
   if (!pages_.init(g_heap.base(), g_heap.reserved_bytes(), huge_pages_from)) return false;
-  // [spans.base] Without memory for it the program comes to hear of that soon.
-  [[maybe_unused]] const PageRun first = pages_.allocate(1);
-  return true;
+  if (pages_.allocate(1)) return true;  // [spans.base]
+  pages_.shutdown();
+  return false;
 }
 
 Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size, uint32_t cells,

@@ -1,7 +1,6 @@
 #include "runtime/os/cgroup.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,7 +8,8 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
-#include <vector>
+
+#include "runtime/os/os.h"
 
 #include "runtime/base/no_cancellation.h"
 
@@ -155,17 +155,7 @@ CgroupLimits read_cgroup_limits(const std::string& root) {
   return limits;
 }
 
-int affinity_processors() {
-  // The kernel refuses a mask shorter than its own; no machine needs the last size.
-  for (size_t processors = 1024; processors <= size_t{1} << 20; processors *= 4) {
-    std::vector<unsigned long> words(processors / (8 * sizeof(unsigned long)));
-    auto* mask = reinterpret_cast<cpu_set_t*>(words.data());
-    const size_t bytes = words.size() * sizeof(unsigned long);
-    if (::sched_getaffinity(0, bytes, mask) == 0) return std::max(CPU_COUNT_S(bytes, mask), 1);
-    if (errno != EINVAL) break;
-  }
-  return 1;
-}
+int affinity_processors() { return static_cast<int>(cpu_count()); }
 
 double available_processors() {
   return std::min(static_cast<double>(affinity_processors()), read_cgroup_limits().cpu_quota);

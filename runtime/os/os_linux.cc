@@ -101,9 +101,10 @@ int64_t compute_process_start() noexcept {
 }
 
 bool main_stack_bounds(const char* frame, char** lo, char** hi) noexcept {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_STACK, &limit) != 0) return false;
-  // Without a limit: no further down than where the kernel places the first mappings.
+  rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
+  ::getrlimit(RLIMIT_STACK, &limit);
+  // Without a limit, or where it is not told: no further down than where the kernel places the
+  // first mappings.
   const size_t bytes = limit.rlim_cur == RLIM_INFINITY ? size_t{128} << 20 : limit.rlim_cur;
   char* const end = align_up(static_cast<char*>(__libc_stack_end), page_size());
   if (bytes >= reinterpret_cast<uintptr_t>(end)) return false;
@@ -188,13 +189,19 @@ int64_t process_start_ns() noexcept {
 
 unsigned cpu_count() noexcept {
   KeepErrno keep;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
-    return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+  // The kernel refuses a set shorter than its own; no machine needs the last size. The C library's
+  // own answer would be a guess where the call is forbidden: 2 to 32768.
+  for (size_t processors = CPU_SETSIZE; processors <= size_t{1} << 20; processors *= 4) {
+    const size_t bytes = processors / 8;
+    auto* const set = static_cast<cpu_set_t*>(map(bytes));
+    if (set == nullptr) return 1;
+    const bool known = ::sched_getaffinity(0, bytes, set) == 0;
+    const bool longer = !known && errno == EINVAL;
+    const int count = known ? CPU_COUNT_S(bytes, set) : 1;
+    unmap(set, bytes);
+    if (!longer) return static_cast<unsigned>(std::max(1, count));
   }
-  // More processors than a cpu_set_t holds.
-  return static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+  return 1;
 }
 
 // Field "Seccomp" of the thread's status: 2 where a filter stands before its system calls. A filter
@@ -254,15 +261,20 @@ bool stack_bounds(char** lo, char** hi) noexcept {
 
   const NoCancellation whole;  // of the main thread it reads a file
   pthread_attr_t attributes;
-  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return false;
+  std::memset(&attributes, 0, sizeof attributes);
+  const bool known = ::pthread_getattr_np(::pthread_self(), &attributes) == 0;
   void* start = nullptr;
   size_t bytes = 0;
-  const bool known = ::pthread_attr_getstack(&attributes, &start, &bytes) == 0;
-  ::pthread_attr_destroy(&attributes);
-  if (!known || start == nullptr) return false;
+  const bool read = ::pthread_attr_getstack(&attributes, &start, &bytes) == 0;
+  if (known) ::pthread_attr_destroy(&attributes);
+  if (!read || start == nullptr) return false;
   *lo = static_cast<char*>(start);
   *hi = *lo + bytes;
-  return true;
+  // It notes the stack first, and then may lack the memory or the right to ask for the processors
+  // that the thread may run on. What must lie on the stack tells whether it has come that far.
+  const auto on_it = [&](const char* at) { return at >= *lo && at < *hi; };
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the C library's descriptor of the thread
+  return known || on_it(frame) || on_it(reinterpret_cast<const char*>(::pthread_self()));
 }
 
 // The kernel copies the set before it looks at the operation, which is none: EFAULT tells what

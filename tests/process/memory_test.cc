@@ -24,5 +24,29 @@ TEST_CASE("memory: with all of RLIMIT_DATA used up a cycle frees what is dead, m
   }
 }
 
+// [once.restart]
+TEST_CASE("process: the system refuses what the library can do without, from the start on") {
+  if (kSanitized) return;
+  for (const std::vector<std::string>& calls : std::vector<std::vector<std::string>>{
+           {},
+           {"madvise"},
+           {"membarrier"},
+           {"sched_getaffinity"},
+           {"openat"},
+           {"prlimit64"},
+           {"prlimit64", "sched_getaffinity"},
+           {"setpriority", "sched_setscheduler"},
+           {"madvise", "membarrier", "openat", "prctl", "prlimit64", "process_vm_readv",
+            "sched_getaffinity", "sched_setscheduler", "setpriority"}}) {
+    const ProcessResult result = run_program("refused_program", calls);
+    std::string names;
+    for (const std::string& call : calls) names += " " + call;
+    INFO("refused:", names, "; ", result.out, result.err, "signal ", result.signal);
+    if (result.exit_code == 77) return;
+    CHECK_FALSE(result.timed_out);
+    CHECK(result.exit_code == 0);
+  }
+}
+
 }  // namespace
 }  // namespace tricolor::tests

@@ -13,7 +13,7 @@
 //                     current at the compare, so the local was reachable until then; from the load
 //                     on the register keeps it.
 // [pool.attached]     A thread that is not attached remembers nothing: its entries are cleared as it
-//                     detaches (gc::g_forget_at_detach), and filled only behind an attach_slow().
+//                     detaches (gc::g_forget_at_detach), and filled only by one that is.
 // [pool.owner]        private_ and the head end of a local's chain are touched by the thread that
 //                     owns the slot alone, in victims too. A rotation in the middle of an operation
 //                     turns its local into a victim's: the operation goes on and nothing is lost.
