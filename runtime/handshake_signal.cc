@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "runtime/base/bits.h"
 #include "runtime/base/check.h"
 #include "runtime/handshake.h"
 #include "runtime/os/os.h"
@@ -18,6 +19,10 @@
 namespace tricolor::runtime {
 
 namespace {
+
+// The deepest frames of a handler that answers and stands aside take 0.6 KiB; those of the checking
+// build some more.
+constexpr size_t kHandlerBytes = 1024;
 
 // Read by the handler and by threads that attach; written by the collector (relaxed: a thread that
 // still reads the old one unblocks both, and both have our handler).
@@ -184,6 +189,20 @@ void unblock_handshake_signals() noexcept {
   sigaddset(&signals, handshake_signal());
   if (const int spare = g_spare.load(std::memory_order_relaxed)) sigaddset(&signals, spare);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+size_t handshake_stack_bytes() noexcept { return os::signal_frame_bytes() + kHandlerBytes; }
+
+// By pages, as stacks may be the program's own; a main stack grows by that.
+bool has_handshake_room() noexcept {
+  const size_t bytes = handshake_stack_bytes();
+  if (const size_t signal_stack = os::signal_stack_bytes()) return signal_stack >= bytes;
+  const auto frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  const uintptr_t page = os::page_size();
+  for (uintptr_t at = align_down(frame - bytes, page); at < frame; at += page) {
+    if (!os::is_readable(at)) return false;
+  }
+  return true;
 }
 
 bool check_handler(bool trace) noexcept {

@@ -18,9 +18,12 @@
 // [signal.merged] SIGURG that comes while one is pending is dropped by the kernel. Sharing it would
 // lose signals of whoever had it first, so it is shared only where it is asked for by name, where
 // no real-time signal is free, or where no more records of pending signals can be had.
+// [signal.room]   a thread that attaches has room for the signal, below its frame or on its signal stack: else it would
+//                 write below the stack. How much that is: handshake_stack_bytes().
 // [signal.stray]  a thread without a record that gets our signal has the id of one that is gone: thread.named.
 // Threads: init_, check_handler(), send_: the collector, or the thread that starts the library.
 
+#include <cstddef>
 #include <cstdint>
 
 namespace tricolor::runtime {
@@ -34,6 +37,11 @@ int handshake_signal() noexcept;
 
 // The calling thread accepts the signal, and the one that may take its place.
 void unblock_handshake_signals() noexcept;
+
+// What the signal needs of the stack that it comes on: the system's part and the handler's.
+size_t handshake_stack_bytes() noexcept;
+// [signal.room] For the calling thread, below the caller's frame.
+bool has_handshake_room() noexcept;
 
 // Whether the handler of the signal in use is still ours; if not, another signal is in use from now
 // on, which the caller sends to the threads that have not answered. Says so on stderr where

@@ -7,6 +7,7 @@
 #include <exception>
 #include <mutex>
 #include <new>
+#include <string>
 #include <system_error>
 
 #include "runtime/base/check.h"
@@ -140,10 +141,19 @@ void start() {
   }
 }
 
+// [signal.room]
+[[noreturn, gnu::noinline]] void refuse_stack() {
+  throw std::system_error(std::make_error_code(std::errc::not_enough_memory),
+                          "tricolor: a handshake's signal needs " +
+                              std::to_string(handshake_stack_bytes()) +
+                              " bytes of the thread's stack, or of its signal stack");
+}
+
 }  // namespace
 
 Thread& Thread::attach() {
   g_start.run(start);
+  if (!has_handshake_room()) refuse_stack();
   Thread* thread;
   lock_threads(nullptr);
   {

@@ -85,6 +85,12 @@ int signal_thread(int pid, int tid, int signal, const void* cookie) noexcept;
 // Where the calling thread's signal stack (sigaltstack) ends if `address` lies on it, else nullptr.
 const char* signal_stack_end(const char* address) noexcept;
 
+// How large that stack is; 0 where there is none.
+size_t signal_stack_bytes() noexcept;
+
+// What the system itself writes below the frame that a signal interrupts: all registers.
+size_t signal_frame_bytes() noexcept;
+
 // Whether the word at `address` (a multiple of 8) can be read without a fault.
 bool is_readable(uintptr_t address) noexcept;
 

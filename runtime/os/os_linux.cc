@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -277,9 +278,6 @@ bool stack_bounds(char** lo, char** hi) noexcept {
   return known || on_it(frame) || on_it(reinterpret_cast<const char*>(::pthread_self()));
 }
 
-// The kernel copies the set before it looks at the operation, which is none: EFAULT tells what
-// cannot be read, and no sandbox forbids the call. (mincore would call a page that is swapped out
-// absent.)
 const char* signal_stack_end(const char* address) noexcept {
   KeepErrno keep;
   stack_t stack;
@@ -288,6 +286,23 @@ const char* signal_stack_end(const char* address) noexcept {
   return address >= lo && address < lo + stack.ss_size ? lo + stack.ss_size : nullptr;
 }
 
+size_t signal_stack_bytes() noexcept {
+  KeepErrno keep;
+  stack_t stack;
+  return ::sigaltstack(nullptr, &stack) == 0 && (stack.ss_flags & SS_DISABLE) == 0 ? stack.ss_size
+                                                                                   : 0;
+}
+
+size_t signal_frame_bytes() noexcept {
+  constexpr size_t kRedZone = 128;
+  constexpr size_t kOlderSystems = 2048;  // they do not tell
+  KeepErrno keep;
+  return std::max(size_t{::getauxval(AT_MINSIGSTKSZ)}, kOlderSystems) + kRedZone;
+}
+
+// The kernel copies the set before it looks at the operation, which is none: EFAULT tells what
+// cannot be read, and no sandbox forbids the call. (mincore would call a page that is swapped out
+// absent.)
 bool is_readable(uintptr_t address) noexcept {
   if (address == 0) return false;  // it would stand for no set
   KeepErrno keep;

@@ -3,10 +3,14 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstring>
+#include <system_error>
 #include <vector>
 
 #include "tests/process/program_support.hpp"
@@ -142,6 +146,74 @@ bool smallest_stack_interrupted() {
   return good || fail("the list was damaged");
 }
 
+// For want of room, and says so.
+__attribute__((noinline)) bool attaching_is_refused() {
+  try {
+    runtime::attach_thread();
+  } catch (const std::system_error& error) {
+    return std::strstr(error.what(), "handshake") != nullptr;
+  }
+  return false;
+}
+
+// Leaves `bytes` of the stack that begins at `lo` below its frame.
+__attribute__((noinline)) bool is_refused_at(const char* lo, std::size_t bytes) {
+  const char* const frame = static_cast<const char*>(__builtin_frame_address(0));
+  volatile auto* const used =
+      static_cast<char*>(__builtin_alloca(static_cast<std::size_t>(frame - lo) - bytes));
+  used[0] = 1;
+  return attaching_is_refused() && used[0] == 1;
+}
+
+// [signal.room] A thread with too little of its stack left is told so, and attaches higher up.
+bool stack_used_up() {
+  use_everything();
+  constexpr std::size_t kGuard = 64 << 10;
+  constexpr std::size_t kStack = 64 << 10;
+  void* const memory =
+      mmap(nullptr, kGuard + kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED || mprotect(memory, kGuard, PROT_NONE) != 0) std::abort();
+  static char* lo = nullptr;
+  lo = static_cast<char*>(memory) + kGuard;
+  const auto body = [](void*) -> void* {
+    const bool good =
+        is_refused_at(lo, getauxval(AT_MINSIGSTKSZ) + 1000) && !is_refused_at(lo, 16 << 10);
+    use_everything();
+    return reinterpret_cast<void*>(good);
+  };
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  if (pthread_attr_setstack(&attributes, lo, kStack) != 0) std::abort();
+  pthread_t thread;
+  if (pthread_create(&thread, &attributes, body, nullptr) != 0) std::abort();
+  void* good = nullptr;
+  pthread_join(thread, &good);
+  runtime::collect();
+  return good != nullptr || fail("not refused, or refused where there was room");
+}
+
+// [signal.room] The same for a signal stack.
+bool small_signal_stack() {
+  use_everything();
+  bool good = false;
+  std::thread([&good] {
+    alignas(16) static char memory[64 << 10];
+    stack_t small{};
+    small.ss_sp = memory;
+    small.ss_size = getauxval(AT_MINSIGSTKSZ) + 256;
+    if (sigaltstack(&small, nullptr) != 0) std::abort();
+    good = attaching_is_refused();
+    small.ss_size = sizeof memory;
+    if (sigaltstack(&small, nullptr) != 0) std::abort();
+    good = good && !attaching_is_refused();
+    use_everything();
+    small.ss_flags = SS_DISABLE;
+    sigaltstack(&small, nullptr);
+  }).join();
+  runtime::collect();
+  return good || fail("not refused, or refused where there was room");
+}
+
 }  // namespace
 }  // namespace tricolor::tests
 
@@ -150,10 +222,9 @@ int main(int argc, char** argv) {
   const struct {
     const char* name;
     bool (*run)();
-  } modes[] = {{"cancelled", cancelled_before},
-               {"anywhere", cancelled_anywhere},
-               {"small", smallest_stack},
-               {"interrupted", smallest_stack_interrupted}};
+  } modes[] = {{"cancelled", cancelled_before}, {"anywhere", cancelled_anywhere},
+               {"small", smallest_stack},       {"interrupted", smallest_stack_interrupted},
+               {"used-up", stack_used_up},      {"signal-stack", small_signal_stack}};
   for (const auto& mode : modes) {
     if (argc > 1 && std::strcmp(argv[1], mode.name) == 0) return finish(mode.run());
   }

@@ -34,6 +34,13 @@ TEST_CASE("process: the smallest stack is enough to start the library and to use
   check_odd_threads("small", {{"GOGC", "nonsense"}});
 }
 
+// [signal.room]
+TEST_CASE("process: a stack with no room for a handshake's signal is refused") {
+  if (kSanitized) return;
+  check_odd_threads("used-up");
+  check_odd_threads("signal-stack");
+}
+
 TEST_CASE("process: the smallest stack has room for a handshake") {
   if (kSanitized) return;
   check_odd_threads("interrupted");
