@@ -140,7 +140,7 @@ void Collector::run_cycle_as(Thread& self, bool forced, bool all_hooks) noexcept
     run_cycle(forced);
   } catch (const std::bad_alloc&) {
     runtime::fatal(
-        "no memory for the collector's own lists (8 bytes a span), and no cycle can do without");
+        "std::bad_alloc from a pre-mark hook: a cycle needs no memory, and hooks see to their own");
   }
   self_.store(nullptr, std::memory_order_relaxed);
 }

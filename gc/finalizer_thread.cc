@@ -96,7 +96,13 @@ void FinalizerThread::start_if_needed() noexcept {
   start_in_section(false);
 }
 
+bool FinalizerThread::cannot_attach() noexcept {
+  const std::lock_guard guard(lock_);
+  return unattached_ && !taken_ && has_work_locked() && !patience_.over();
+}
+
 bool FinalizerThread::start_in_section(bool even_if_refused) noexcept {
+  if (even_if_refused && cannot_attach()) return false;
   if (!take_role(even_if_refused)) return true;
   if (start_thread("tc-finalizer", [](unsigned) noexcept { finalizer_thread().main_loop(); })) {
     return true;
@@ -168,6 +174,7 @@ bool FinalizerThread::run_some() noexcept {
 void FinalizerThread::forget_thread() noexcept {
   if (on_this_thread()) return;  // it is the one that forked
   taken_ = false;
+  unattached_ = false;
   patience_.reset();
   self_.store(nullptr, std::memory_order_relaxed);
   // The one before is in use, on a stack that is gone.
@@ -188,12 +195,21 @@ void FinalizerThread::main_loop() noexcept {
   try {
     Thread::attached();
   } catch (const std::exception&) {
+    {
+      const std::lock_guard guard(lock_);
+      unattached_ = true;
+    }
     give_role_back(true);
     announce();
     return;
   }
   Thread& self = *Thread::current();
   self_.store(&self, std::memory_order_relaxed);
+  {
+    const runtime::RuntimeScope scope(self);
+    const std::lock_guard guard(lock_);
+    unattached_ = false;
+  }
   for (uint64_t runs = 0;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
     // [finalizer.own-thread] run_some() is called from here and from run_here().

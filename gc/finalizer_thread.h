@@ -83,6 +83,8 @@ class FinalizerThread {
   void main_loop() noexcept;
   bool take_role(bool even_if_refused) noexcept;
   void give_role_back(bool refused) noexcept;
+  // The last thread started found no memory for its record, a short while ago.
+  bool cannot_attach() noexcept;
   // False when the thread is needed and was refused.
   bool start_in_section(bool even_if_refused) noexcept;
   void run_here() noexcept;
@@ -104,6 +106,7 @@ class FinalizerThread {
   std::atomic<size_t> batch_begun_{0};
   uint64_t queued_tasks_ = 0;
   bool taken_ = false;  // there is a thread that runs what is queued, or about to be
+  bool unattached_ = false;
   Patience patience_;
   DeadQueue dead_;
   // How many tasks and turns of the dead are over: stored by the thread (release), waited for by
