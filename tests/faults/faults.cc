@@ -82,6 +82,9 @@ void arm() noexcept {
   std::memcpy(g_plan.name, plan, length);
   if (colon[1] == 'n') g_plan.number = std::strtoull(colon + 3, nullptr, 10);
   if (colon[1] == 'p') g_plan.probability = std::strtod(colon + 3, nullptr);
+  if (const char* const seed = std::getenv("TRICOLOR_SEED")) {
+    g_random = std::strtoull(seed, nullptr, 0);
+  }
   g_armed = true;
 }
 void disarm() noexcept { g_armed = false; }

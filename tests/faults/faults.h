@@ -2,7 +2,7 @@
 //
 //     TRICOLOR_FAULTS=mmap:n=17      the 17th call of mmap fails
 //     TRICOLOR_FAULTS=any:n=17       the 17th call of any of them, but for waits
-//     TRICOLOR_FAULTS=malloc:p=0.01  each call of malloc, calloc, realloc with this probability
+//     TRICOLOR_FAULTS=malloc:p=0.01  each call of malloc, calloc, realloc with this probability (from TRICOLOR_SEED)
 //
 // The linker leads calls of the program and of the library in it here (--wrap), so the library is
 // the one that is installed, not a variant with tests in it. What the C library asks of the system

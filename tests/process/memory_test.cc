@@ -24,6 +24,25 @@ TEST_CASE("memory: with all of RLIMIT_DATA used up a cycle frees what is dead, m
   }
 }
 
+TEST_CASE("process: a resource is short from the start on, or from some time on") {
+  if (kSanitized) return;
+  constexpr std::size_t kMiB = 1 << 20;
+  const std::vector<std::pair<std::string, std::size_t>> limits{
+      {"as", 0},      {"as", 64 * kMiB},  {"as", 140 * kMiB},  {"data", 0},
+      {"data", kMiB}, {"data", 4 * kMiB}, {"data", 32 * kMiB}, {"nproc", 0},
+      {"nproc", 3},   {"memlock", kMiB},  {"locked", 0}};
+  for (const auto& [resource, amount] : limits) {
+    for (const char* when : {"start", "later"}) {
+      const ProcessResult result =
+          run_program("limits_program", {resource, std::to_string(amount), when});
+      INFO(resource, " ", amount, " ", std::string(when), ": ", result.out, result.err, "signal ",
+           result.signal);
+      CHECK_FALSE(result.timed_out);
+      if (result.exit_code != 77) CHECK(result.exit_code == 0);
+    }
+  }
+}
+
 // [once.restart]
 TEST_CASE("process: the system refuses what the library can do without, from the start on") {
   if (kSanitized) return;
