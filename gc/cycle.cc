@@ -233,7 +233,7 @@ void Collector::mark_contents_at_once(Marker& marker, runtime::Cell cell) {
   const char* const object = runtime::g_heap.cell_address(cell);
   const size_t size = cell.span->cell_size;
   for (size_t at = 0; at < size; at += detail::kMaxSmallSize) {
-    marker.scan_part(object + at, std::min(detail::kMaxSmallSize, size - at));
+    marker.scan_part(cell, object + at, std::min(detail::kMaxSmallSize, size - at));
     help_mark(marker, INT64_MAX);
   }
 }

@@ -58,9 +58,9 @@ void Marker::add_contents(const char* object) noexcept {
   contents_[contents_count_++] = static_cast<uint64_t>(object - g_heap.base());
 }
 
-void Marker::scan_part(const char* from, size_t bytes) noexcept {
+void Marker::scan_part(Cell cell, const char* from, size_t bytes) noexcept {
   TC_CHECK(ensure_stack(), "no mark stack, though one is kept for the collector");
-  scan_words(from, from + bytes);
+  scan_words(cell, from, from + bytes);
 }
 
 void Marker::add_large(uint64_t offset) noexcept {
@@ -75,15 +75,19 @@ void Marker::add_large(uint64_t offset) noexcept {
   g_worklist.put_items(WorkKind::kObjects, &item, 1);
 }
 
+// Some words of the object in `cell`. [specials.contents] Those that point into it are passed over:
+// it is marked already, or its contents alone are to be.
 __attribute__((no_sanitize("address", "thread", "undefined"))) void Marker::scan_words(
-    const char* lo, const char* hi) noexcept {
+    Cell cell, const char* lo, const char* hi) noexcept {
   counts_.scan_work += hi - lo;
   const auto base = reinterpret_cast<uint64_t>(g_heap.base());
+  const uint64_t self = reinterpret_cast<uint64_t>(g_heap.cell_address(cell)) - base;
+  const uint64_t size = cell.span->cell_size;
   const uint64_t limit = g_heap.limit();
   const auto* const end = reinterpret_cast<const volatile uint64_t*>(lo);
   for (const auto* word = reinterpret_cast<const volatile uint64_t*>(hi); word-- > end;) {
     const uint64_t offset = *word - base;
-    if (offset >= limit) continue;
+    if (offset >= limit || offset - self < size) continue;
     if (stack_->size >= MarkStack::kSpillAt) spill(MarkStack::kSpillAt / 2);
     stack_->edges[stack_->size++] = offset;
   }
@@ -94,7 +98,7 @@ void Marker::scan_piece(const char* from) noexcept {
   const Cell cell = g_heap.find(from);
   if (!cell) return;
   const char* const end = g_heap.cell_address(cell) + cell.span->cell_size;
-  scan_words(from, std::min(from + kPieceBytes, end));
+  scan_words(cell, from, std::min(from + kPieceBytes, end));
 }
 
 // Objects that are marked, and pieces of them.
@@ -118,7 +122,7 @@ void Marker::scan_block(WorkBlock& block) noexcept {
       g_worklist.put_items(WorkKind::kPieces, later, count);
       count = 0;
     }
-    scan_words(object, object + std::min(size, kPieceBytes));
+    scan_words(cell, object, object + std::min(size, kPieceBytes));
   }
 }
 

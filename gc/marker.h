@@ -55,10 +55,11 @@ class Marker {
   // Remembers to mark and scan the object that `address` points into, if it lies in the heap. For
   // roots.
   void add_edge(const void* address) noexcept;
-  // Remembers to mark what the object at `object` refers to, but not the object.
+  // Remembers to mark what the object at `object` refers to, but not the object, even if it refers
+  // to itself.
   void add_contents(const char* object) noexcept;
   // Remembers to mark what these bytes of an object refer to, at most kMaxSmallSize of them.
-  void scan_part(const char* from, size_t bytes) noexcept;
+  void scan_part(runtime::Cell cell, const char* from, size_t bytes) noexcept;
   // Everything remembered goes to the worklist.
   void flush() noexcept;
 
@@ -72,7 +73,7 @@ class Marker {
   void spill(size_t keep) noexcept;
   bool refill() noexcept;
   void scan_block(WorkBlock& block) noexcept;
-  void scan_words(const char* lo, const char* hi) noexcept;
+  void scan_words(runtime::Cell cell, const char* lo, const char* hi) noexcept;
   void scan_piece(const char* from) noexcept;
   void add_large(uint64_t offset) noexcept;
   void run(int64_t work) noexcept;

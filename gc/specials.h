@@ -11,7 +11,8 @@
 //                     gate under the same lock, together with its last look at buffers and queue, so no lock can
 //                     revive an object behind its back.
 // [specials.contents] what an object with a finalizer refers to is marked as from a root (not the object itself), so
-//                     that A's finalizer runs before that of the B it refers to, and B is alive in it.
+//                     that A's finalizer runs before that of the B it refers to, and B is alive in it. Words that
+//                     point into the object itself (a short std::string, an empty std::map) are no references.
 // [specials.once]     a finalizer is taken out of its record when it is queued.
 // Threads: any, in a runtime section; the collector's functions say so.
 

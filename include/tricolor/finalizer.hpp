@@ -30,7 +30,8 @@ void* erase_address(T* object) noexcept {
 // Calls `f(object)` once, on the finalizer thread, some time after `object` became unreachable. The
 // object is alive during the call and may be made reachable again; it is collected after a later
 // cycle finds it unreachable. If A refers to B, A's finalizer runs first; objects in a cycle with
-// finalizers are not collected (both as in Go). A second call replaces the finalizer. An object's
+// finalizers are not collected (both as in Go), but an object that refers to itself is no cycle. A
+// second call replaces the finalizer. An object's
 // destructor runs after its finalizer. `object` is what gc::make returned (else
 // std::invalid_argument); std::bad_alloc. Any thread; attaches it.
 template <class T, class F>
