@@ -2,11 +2,11 @@
 
 #include <pthread.h>
 
-#include <cstdlib>
 #include <new>
 
 #include "gc/barrier.h"
 #include "gc/collector.h"
+#include "gc/exit_watch.h"
 #include "gc/finalizer_thread.h"
 #include "gc/find_lost.h"
 #include "gc/fork.h"
@@ -76,7 +76,7 @@ void init_collector() {
     fork_there = true;
   }
   if (!exit_there) {
-    if (std::atexit([] { gc::finalizer_thread().stop_beginning(); }) != 0) throw std::bad_alloc();
+    if (!gc::watch_process_for_exit()) throw std::bad_alloc();
     exit_there = true;
   }
   if (gc::options().gcsignal != 0) gc::install_collect_signal(gc::options().gcsignal);
@@ -86,6 +86,7 @@ void start_collector_threads() noexcept { pthread_once(&gc::g_start_once, gc::st
 
 void thread_attached(Thread& thread) {
   if (thread.data == nullptr) thread.data = new ThreadData;
+  gc::watch_thread_for_exit();
   ThreadData& data = *thread.data;
   data.allocates_black = g_cycle.allocate_black;
   data.black_generation = g_cycle.sweep_generation.load(std::memory_order_relaxed);

@@ -9,6 +9,7 @@
 #include "gc/options.h"
 #include "gc/specials.h"
 #include "gc/sweep.h"
+#include "gc/types.h"
 #include "runtime/base/check.h"
 #include "runtime/heap/allocate.h"
 #include "runtime/heap/central.h"
@@ -29,21 +30,22 @@ using runtime::RuntimeScope;
 using runtime::Span;
 using runtime::Thread;
 
-namespace {
-
-// Runs the destructor that the hidden words name, if any, exactly once: it counts as run from its
-// beginning on, for the child of a fork() meanwhile finds it begun, on a stack that is gone.
-void run_destructor(char* object, const Span& span) noexcept {
-  if (span.kind != Kind::kDestructor) return;
-  void*& word = detail::hidden_word(object, span.cell_size, 1);
+// It counts as run from its beginning on, for the child of a fork() meanwhile finds it begun, on a
+// stack that is gone.
+void run_destructor(char* object, size_t cell_size) noexcept {
+  void*& word = detail::hidden_word(object, cell_size, 1);
   const auto* const type = static_cast<const TypeInfo*>(detail::load_word(word));
   if (type == nullptr) return;
-  const size_t count = type->array ? reinterpret_cast<size_t>(detail::load_word(
-                                         detail::hidden_word(object, span.cell_size, 2)))
-                                   : 1;
-  detail::store_word(word, static_cast<void*>(nullptr));  // [finalizer.exactly-once]
+  detail::store_word(word, static_cast<void*>(nullptr));  // [finalizer.exactly-once] [dead.once]
+  if (!g_types.may_be_called(type)) return;
+  const size_t count =
+      type->array
+          ? reinterpret_cast<size_t>(detail::load_word(detail::hidden_word(object, cell_size, 2)))
+          : 1;
   type->destroy(object, count);
 }
+
+namespace {
 
 // Frees the cell of an object that is over, or leaves it to the next sweep. In a runtime section.
 void free_object(Thread& thread, Cell cell) noexcept {
@@ -51,8 +53,10 @@ void free_object(Thread& thread, Cell cell) noexcept {
   const size_t size = span.cell_size;
   {
     const std::lock_guard guard(span.lock);
-    if (span.pending != nullptr) {
-      span.pending[cell.index / 64] &= ~(uint64_t{1} << (cell.index % 64));
+    // An object that was dead already: its cell is somebody else's to free.
+    if (span.pending != nullptr &&
+        (span.pending->words()[cell.index / 64] >> (cell.index % 64) & 1) != 0) {
+      return;
     }
     if (detail::load_word(detail::this_thread().marking)) return;  // [destroy.not-while-marking]
     runtime::sweep_locked(span);
@@ -75,25 +79,6 @@ void free_object(Thread& thread, Cell cell) noexcept {
 
 }  // namespace
 
-void destroy_dead(char* object) noexcept {
-  Thread& thread = Thread::attached_or_fatal();
-  const Cell cell = g_heap.find(object);
-  run_destructor(object, *cell.span);
-  const RuntimeScope scope(thread);
-  free_object(thread, cell);
-}
-
-// The cell may have become another object's, even one that waits for its destructor: that one has
-// the word which names it.
-void give_up_destruction(char* object) noexcept {
-  const Cell cell = g_heap.find(object);
-  if (!cell || cell.span->kind != Kind::kDestructor || cell.span->pending == nullptr) return;
-  if (g_heap.cell_address(cell) != object) return;
-  const size_t size = cell.span->cell_size;
-  if (detail::load_word(detail::hidden_word(object, size, 1)) != nullptr) return;
-  cell.span->pending[cell.index / 64] &= ~(uint64_t{1} << (cell.index % 64));
-}
-
 namespace detail {
 
 void destroy_object(void* object) noexcept {
@@ -112,7 +97,7 @@ void destroy_object(void* object) noexcept {
     const RuntimeScope scope(thread);
     if (!specials().empty()) dropped = specials().disarm(start);
   }
-  run_destructor(start, *cell.span);
+  if (cell.span->kind == Kind::kDestructor) run_destructor(start, cell.span->cell_size);
   Special special;
   bool cleanups = false;
   {

@@ -7,11 +7,13 @@
 // [destroy.before-sweep]       nor between the end of a cycle for this thread and the sweep of the span: that would
 //                              free the cell again, and whoever had been given it by then would lose it.
 
+#include <cstddef>
+
 namespace tricolor::gc {
 
-// Runs the destructor of an object that the sweep has found dead, then frees its cell. The
-// finalizer thread.
-void destroy_dead(char* object) noexcept;
+// Runs the destructor that the hidden words of a cell of Kind::kDestructor name, if any, exactly
+// once.
+void run_destructor(char* object, size_t cell_size) noexcept;
 
 // In the child of fork(), of the last object that the finalizer thread began with: if its
 // destructor was still running, it counts as run, and the next sweep frees the cell.

@@ -1,17 +1,18 @@
 #include "gc/finalizer_thread.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
 
 #include "gc/barrier.h"
-#include "gc/destroy.h"
+#include "gc/exit_watch.h"
 #include "gc/helper_threads.h"
 #include "runtime/base/immortal.h"
 #include "runtime/base/no_cancellation.h"
-#include "runtime/heap/heap_map.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
 
@@ -43,8 +44,8 @@ void FinalizerThread::queue(TaskList& tasks) noexcept {
   announce();
 }
 
-void FinalizerThread::queue_destructors(runtime::Span& span) noexcept {
-  dead_.list(span);
+void FinalizerThread::queue_dead(runtime::Span& span, uint32_t cells) noexcept {
+  g_dead_cells.add(span, cells);
   announce();
 }
 
@@ -71,23 +72,8 @@ bool FinalizerThread::walk_goes_on() noexcept {
 }
 
 bool FinalizerThread::has_work_locked() const noexcept {
-  return !tasks_.empty() || dead_.taken() != dead_.listed() ||
-         (task_ != nullptr && !task_begun_.load(std::memory_order_relaxed)) ||
-         batch_begun_.load(std::memory_order_relaxed) < batch_size_;
-}
-
-bool FinalizerThread::take_role(bool even_if_refused) noexcept {
-  const std::lock_guard guard(lock_);
-  if (taken_ || !has_work_locked()) return false;
-  if (!even_if_refused && !patience_.over()) return false;
-  taken_ = true;
-  return true;
-}
-
-void FinalizerThread::give_role_back(bool refused) noexcept {
-  const std::lock_guard guard(lock_);
-  taken_ = false;
-  if (refused) patience_.refused();
+  return !tasks_.empty() || !g_dead_cells.empty() ||
+         (task_ != nullptr && !task_begun_.load(std::memory_order_relaxed));
 }
 
 void FinalizerThread::start_if_needed() noexcept {
@@ -98,97 +84,134 @@ void FinalizerThread::start_if_needed() noexcept {
 
 bool FinalizerThread::cannot_attach() noexcept {
   const std::lock_guard guard(lock_);
-  return unattached_ && !taken_ && has_work_locked() && !patience_.over();
+  return unattached_ && !started_ && has_work_locked() && !patience_.over();
 }
 
 bool FinalizerThread::start_in_section(bool even_if_refused) noexcept {
+  if (by_hand()) return true;
   if (even_if_refused && cannot_attach()) return false;
-  if (!take_role(even_if_refused)) return true;
+  {
+    const std::lock_guard guard(lock_);
+    if (started_ || !has_work_locked()) return true;
+    if (!even_if_refused && !patience_.over()) return true;
+    started_ = true;
+  }
   if (start_thread("tc-finalizer", [](unsigned) noexcept { finalizer_thread().main_loop(); })) {
     return true;
   }
-  give_role_back(true);
+  note_refused();
   return false;
 }
 
-// Counts the task before as done, true if there was one, and takes the next, or a batch of the
-// dead, unless there is something that a thread before fork() had taken and not begun.
-bool FinalizerThread::take_some() noexcept {
-  bool finished;
-  {
-    const std::lock_guard guard(lock_);
-    finished = task_ != nullptr && task_begun_.load(std::memory_order_relaxed);
-    if (finished) {
-      delete std::exchange(task_, nullptr);  // what it held is gone already
-      done_tasks_.fetch_add(1, std::memory_order_release);
-    }
-    if (task_ != nullptr || batch_begun_.load(std::memory_order_relaxed) < batch_size_) {
-      return finished;
-    }
-    if (stopping_.load(std::memory_order_relaxed)) return finished;
-    if (!tasks_.empty()) {
-      // What leaves the queue is shaded: [finalizer.roots]. [finalizer.exactly-once]
-      if (walk_ == tasks_.first()) walk_ = walk_->next;
-      task_begun_.store(false, std::memory_order_relaxed);
-      task_ = tasks_.pop().release();
-      return finished;
-    }
-  }
-  const DeadQueue::Taken taken = dead_.take(batch_);
+void FinalizerThread::note_refused() noexcept {
   const std::lock_guard guard(lock_);
-  batch_size_ = taken.objects;
-  batch_spans_ = taken.spans;
-  batch_begun_.store(0, std::memory_order_relaxed);
-  return finished;
+  started_ = false;
+  patience_.refused();
 }
 
-// Runs one finalizer or cleanup, or a batch of destructors; false if there was nothing to do. Not
-// inlined, so that addresses of the dead stay below the frames that wait.
-bool FinalizerThread::run_some() noexcept {
+uint64_t FinalizerThread::waiting() noexcept {
+  const std::lock_guard guard(lock_);
+  return tasks_.size() + (task_ != nullptr ? 1 : 0) + static_cast<uint64_t>(g_dead_cells.cells());
+}
+
+// [finalizer.own-thread] [finalizer.exit]
+class FinalizerThread::Turn {
+ public:
+  Turn(FinalizerThread& finalizers, const Thread& self) noexcept : finalizers_(finalizers) {
+    const void* nobody = nullptr;
+    taken_ = finalizers_.runner_.compare_exchange_strong(nobody, &self, std::memory_order_seq_cst);
+    if (taken_ && finalizers_.stopping_.load(std::memory_order_seq_cst)) give_up();
+  }
+  ~Turn() {
+    if (taken_) give_up();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  explicit operator bool() const noexcept { return taken_; }
+
+ private:
+  void give_up() noexcept {
+    taken_ = false;
+    finalizers_.runner_.store(nullptr, std::memory_order_release);
+  }
+
+  FinalizerThread& finalizers_;
+  bool taken_;
+};
+
+// Takes the next task, unless there is one that was taken before fork() and not begun; whether
+// there is one.
+bool FinalizerThread::take_task() noexcept {
+  const std::lock_guard guard(lock_);
+  if (task_ == nullptr && !tasks_.empty()) {
+    // What leaves the queue is shaded: [finalizer.roots]. [finalizer.exactly-once]
+    if (walk_ == tasks_.first()) walk_ = walk_->next;
+    task_begun_.store(false, std::memory_order_relaxed);
+    task_ = tasks_.pop().release();
+  }
+  return task_ != nullptr;
+}
+
+// Runs one finalizer or cleanup, or some destructors, `most` at most; gives how many. With the
+// turn. Not inlined, so that addresses of the dead stay below the frames that wait.
+size_t FinalizerThread::run_some(size_t most) noexcept {
   Thread& self = *Thread::current();
-  bool finished;
+  bool has_task;
   {
     const runtime::RuntimeScope scope(self);
-    finished = take_some();
+    has_task = take_task();
     // [finalizer.roots]
-    if (task_ != nullptr && task_->hidden != Task::kNone &&
+    if (has_task && task_->hidden != Task::kNone &&
         detail::load_word(detail::this_thread().marking)) {
       shade_address(self, task_->object());
     }
   }
-  if (task_ != nullptr) {
+  if (has_task) {
     task_begun_.store(true, std::memory_order_relaxed);
     task_->run();
     task_->run = nullptr;
-    return true;
+    {
+      const runtime::RuntimeScope scope(self);
+      const std::lock_guard guard(lock_);
+      delete std::exchange(task_, nullptr);  // what it held is gone already
+    }
+    done_tasks_.fetch_add(1, std::memory_order_release);
+    return 1;
   }
-  const size_t first = batch_begun_.load(std::memory_order_relaxed);
-  for (size_t i = first; i < batch_size_; ++i) {
-    batch_begun_.store(i + 1, std::memory_order_relaxed);
-    destroy_dead(reinterpret_cast<char*>(~batch_[i]));  // NOLINT(performance-no-int-to-ptr)
+  const size_t count = g_dead_cells.run(self, std::min(most, kMostAtOnce), stopping_);
+  done_dead_.fetch_add(count, std::memory_order_relaxed);
+  if (count != 0 && room_waiters_.load(std::memory_order_seq_cst) != 0) {
+    room_.fetch_add(1, std::memory_order_seq_cst);
+    runtime::futex::wake(&room_, INT32_MAX);
   }
-  done_turns_.fetch_add(std::exchange(batch_spans_, 0), std::memory_order_release);
-  return batch_size_ != first || finished;
+  return count;
 }
 
 void FinalizerThread::forget_thread() noexcept {
-  if (on_this_thread()) return;  // it is the one that forked
-  taken_ = false;
-  unattached_ = false;
-  patience_.reset();
-  self_.store(nullptr, std::memory_order_relaxed);
+  const void* const forked = Thread::current();
+  room_waiters_.store(0, std::memory_order_relaxed);
+  sleepers_.store(0, std::memory_order_relaxed);
+  if (forked == nullptr || self_.load(std::memory_order_relaxed) != forked) {
+    started_ = false;
+    unattached_ = false;
+    patience_.reset();
+    self_.store(nullptr, std::memory_order_relaxed);
+  }
+  if (on_this_thread()) return;  // what it runs goes on
+  runner_.store(nullptr, std::memory_order_relaxed);
   // The one before is in use, on a stack that is gone.
   if (task_ != nullptr && task_begun_.load(std::memory_order_relaxed)) task_ = nullptr;
   done_tasks_.store(queued_tasks_ - tasks_.size() - (task_ != nullptr ? 1 : 0),
                     std::memory_order_relaxed);
-  // Of the batch only the last one begun can be unfinished.
-  const size_t begun = batch_begun_.load(std::memory_order_relaxed);
-  if (begun != 0) {
-    give_up_destruction(
-        reinterpret_cast<char*>(~batch_[begun - 1]));  // NOLINT(performance-no-int-to-ptr)
+}
+
+void FinalizerThread::sleep(uint32_t seen, int64_t timeout_ns) noexcept {
+  const runtime::BlockedWait wait(Thread::current());
+  sleepers_.fetch_add(1, std::memory_order_seq_cst);
+  if (wake_.load(std::memory_order_seq_cst) == seen) {
+    runtime::futex::wait(&wake_, seen, timeout_ns);
   }
-  if (begun == batch_size_) batch_spans_ = 0;
-  done_turns_.store(dead_.taken() - batch_spans_, std::memory_order_relaxed);
+  sleepers_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void FinalizerThread::main_loop() noexcept {
@@ -199,7 +222,7 @@ void FinalizerThread::main_loop() noexcept {
       const std::lock_guard guard(lock_);
       unattached_ = true;
     }
-    give_role_back(true);
+    note_refused();
     announce();
     return;
   }
@@ -212,8 +235,15 @@ void FinalizerThread::main_loop() noexcept {
   }
   for (uint64_t runs = 0;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
-    // [finalizer.own-thread] run_some() is called from here and from run_here().
-    if (run_some()) {
+    // As the work doubles: what was made since the last time may be what destructors use.
+    ++batches_;
+    if ((batches_ & (batches_ - 1)) == 0) watch_process_for_exit();
+    size_t count = 0;
+    if (!by_hand()) {
+      const Turn turn(*this, self);
+      if (turn) count = run_some(kMostAtOnce);
+    }
+    if (count != 0) {
       // Whoever waits looks at the counts: often enough while there is more to do.
       if (++runs % kRunsAnnounced == 0) announce();
       continue;
@@ -222,70 +252,111 @@ void FinalizerThread::main_loop() noexcept {
       announce();
       continue;
     }
-    const runtime::BlockedWait wait(&self);
-    sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    if (wake_.load(std::memory_order_seq_cst) == seen) runtime::futex::wait(&wake_, seen);
-    sleepers_.fetch_sub(1, std::memory_order_relaxed);
+    sleep(seen, -1);
   }
 }
 
-// [finalizer.own-thread] As long as there is work and no thread of its own for it.
-void FinalizerThread::run_here() noexcept {
+bool FinalizerThread::set_by_hand(bool on) noexcept {
+  const bool before = by_hand_.exchange(on, std::memory_order_relaxed);
+  if (before && !on) {
+    announce();
+    start_if_needed();
+  }
+  return before;
+}
+
+size_t FinalizerThread::run_by_hand(size_t most) noexcept {
+  const Thread& self = Thread::attached();
+  if (on_this_thread()) return 0;  // from a finalizer: what it is part of is not over
   const runtime::NoCancellation whole;
-  {
-    const runtime::RuntimeScope scope(Thread::attached());
-    if (!take_role(true)) return;
-    self_.store(Thread::current(), std::memory_order_relaxed);
-  }
-  while (run_some()) {
-  }
-  {
-    const runtime::RuntimeScope scope(Thread::attached());
-    self_.store(nullptr, std::memory_order_relaxed);
-    give_role_back(false);
+  size_t count = 0;
+  while (count < most && !stopping_.load(std::memory_order_relaxed)) {
+    const uint32_t seen = wake_.load(std::memory_order_acquire);
+    {
+      const Turn turn(*this, self);
+      if (turn) {
+        const size_t ran = run_some(most - count);
+        if (ran == 0) break;
+        count += ran;
+        continue;
+      }
+    }
+    sleep(seen, kWaitNs);
   }
   announce();
+  return count;
+}
+
+// [finalizer.own-thread] As long as there is work; false if another thread runs some.
+bool FinalizerThread::run_here() noexcept {
+  const runtime::NoCancellation whole;
+  {
+    const Turn turn(*this, *Thread::current());
+    if (!turn) return false;
+    while (run_some(kMostAtOnce) != 0) {
+    }
+  }
+  announce();
+  return true;
 }
 
 void FinalizerThread::wait_until_idle(int64_t timeout_ns) noexcept {
   const bool unbounded = timeout_ns < 0;
   const int64_t give_up = unbounded ? INT64_MAX : runtime::os::now_ns() + timeout_ns;
   uint64_t tasks;
-  uint64_t turns;
+  uint64_t dead;
   {
     const runtime::RuntimeScope scope(Thread::attached());
     const std::lock_guard guard(lock_);
     tasks = queued_tasks_;
-    turns = dead_.listed();  // [dead.turns]
+    dead = g_dead_cells.queued();
   }
   for (;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
-    if (done_tasks_.load(std::memory_order_acquire) >= tasks &&
-        done_turns_.load(std::memory_order_acquire) >= turns) {
+    if (done_tasks_.load(std::memory_order_acquire) >= tasks && g_dead_cells.done() >= dead) {
       return;
     }
-    // At exit nothing more is begun, so what is left will not be done.
-    if (stopping_.load(std::memory_order_relaxed) || runtime::os::now_ns() >= give_up) return;
+    // At exit nothing more is begun, so what is left will not be done; by hand, nobody may.
+    if (stopping_.load(std::memory_order_relaxed) || by_hand() ||
+        runtime::os::now_ns() >= give_up) {
+      return;
+    }
     bool refused;
     {
       const runtime::RuntimeScope scope(*Thread::current());
       refused = !start_in_section(true);
     }
-    if (refused) {
-      // Whoever asked for memory may hold a lock that a destructor needs.
-      if (!unbounded) return;
-      run_here();
-      continue;
-    }
+    // Whoever asked for memory may hold a lock that a destructor needs.
+    if (refused && !unbounded) return;
+    if (refused && run_here()) continue;
+    sleep(seen, kWaitNs);
+  }
+}
+
+void FinalizerThread::wait_for_room(Thread& thread, int64_t at_most_ns) noexcept {
+  const runtime::BlockedWait wait(&thread);
+  room_waiters_.fetch_add(1, std::memory_order_seq_cst);
+  const uint32_t seen = room_.load(std::memory_order_seq_cst);
+  runtime::futex::wait(&room_, seen, at_most_ns);
+  room_waiters_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void FinalizerThread::stop_at_exit() noexcept {
+  stopping_.store(true, std::memory_order_seq_cst);
+  announce();
+  const Thread* const self = Thread::current();
+  const int64_t give_up = runtime::os::now_ns() + kExitWaitNs;
+  for (;;) {
+    const void* const runner = runner_.load(std::memory_order_seq_cst);
+    if (runner == nullptr || runner == self || runtime::os::now_ns() >= give_up) return;
     const runtime::BlockedWait wait(Thread::current());
-    sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    if (wake_.load(std::memory_order_seq_cst) == seen) runtime::futex::wait(&wake_, seen, kWaitNs);
-    sleepers_.fetch_sub(1, std::memory_order_relaxed);
+    runtime::os::sleep_ns(50'000);
   }
 }
 
 bool FinalizerThread::on_this_thread() const noexcept {
-  return Thread::current() != nullptr && self_.load(std::memory_order_relaxed) == Thread::current();
+  return Thread::current() != nullptr &&
+         runner_.load(std::memory_order_relaxed) == Thread::current();
 }
 
 }  // namespace tricolor::gc

@@ -5,9 +5,9 @@
 #include <cstring>
 #include <mutex>
 
-#include "gc/dead_queue.h"
 #include "gc/finalizer_thread.h"
 #include "gc/phase.h"
+#include "gc/types.h"
 #include "runtime/base/immortal.h"
 #include "runtime/heap/central.h"
 #include "runtime/heap/heap_map.h"
@@ -89,21 +89,22 @@ void Sweeper::count_freed(const Span& span, uint32_t cells) noexcept {
   if (span.is_large()) {
     count_freed_large(span.cell_size);
   } else {
-    freed_[span.cache_index()].fetch_add(cells, std::memory_order_relaxed);
+    count_freed_cells(span.cache_index(), cells);
   }
 }
 
-// Those of the dead cells that have a destructor to run: they stay in use until it has.
-static uint64_t with_destructor(const Span& span, uint32_t word, uint64_t dead) noexcept {
-  uint64_t found = 0;
+// Notes the destructors of dead cells that have one; the cells stay in use until it has run. Gives
+// those cells.
+uint64_t Sweeper::queue_destructors(Span& span, uint32_t word, uint64_t dead) noexcept {
+  uint64_t kept = 0;
   for (uint64_t rest = dead; rest != 0; rest &= rest - 1) {
     const uint32_t index = word * 64 + static_cast<uint32_t>(std::countr_zero(rest));
     char* const object = g_heap.cell_address(span, index);
-    if (detail::load_word(detail::hidden_word(object, span.cell_size, 1)) != nullptr) {
-      found |= rest & -rest;
-    }
+    const void* const type = detail::load_word(detail::hidden_word(object, span.cell_size, 1));
+    if (type != nullptr && !g_types.does_nothing(type)) kept |= rest & -rest;
   }
-  return found;
+  span.pending->words()[word] |= kept;
+  return kept;
 }
 
 void Sweeper::clobber(const Span& span, uint32_t word, uint64_t dead) const noexcept {
@@ -121,19 +122,17 @@ SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
   uint64_t* const mark = g_heap.mark_words(span);
   uint32_t live = 0;
   uint32_t freed = 0;
-  bool queued = false;
+  uint32_t to_destroy = 0;
   for (uint32_t w = 0; w < span.words(); ++w) {
     const uint64_t tail = span.tail_mask(w);
     const uint64_t used = __atomic_load_n(alloc + w, __ATOMIC_RELAXED) & ~tail;
     const uint64_t marked = __atomic_load_n(mark + w, __ATOMIC_RELAXED);
     uint64_t dead = used & ~marked;
     if (dead != 0 && span.kind == Kind::kDestructor) {
-      dead &= ~span.pending[w];
-      if (const uint64_t destroyed = with_destructor(span, w, dead); destroyed != 0) {
-        DeadQueue::add(span, w, destroyed);
-        dead &= ~destroyed;
-        queued = true;
-      }
+      dead &= ~span.pending->words()[w];
+      const uint64_t kept = queue_destructors(span, w, dead);
+      to_destroy += static_cast<uint32_t>(std::popcount(kept));
+      dead &= ~kept;
     }
     if (dead != 0) {
       if (__builtin_expect(clobber_, 0)) clobber(span, w, dead);
@@ -143,8 +142,8 @@ SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
     live += static_cast<uint32_t>(std::popcount(used & ~dead));
     if (marked != 0) __atomic_store_n(mark + w, uint64_t{0}, __ATOMIC_RELAXED);
   }
-  if (queued) finalizer_thread().queue_destructors(span);
   if (freed != 0) count_freed(span, freed);
+  if (to_destroy != 0) finalizer_thread().queue_dead(span, to_destroy);
   span.generation.store(generation, std::memory_order_release);
   return {live, true};
 }

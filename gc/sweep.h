@@ -52,6 +52,9 @@ class Sweeper {
     freed_large_objects_.fetch_add(1, std::memory_order_relaxed);
     freed_large_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   }
+  void count_freed_cells(unsigned cache_index, uint32_t cells) noexcept {
+    freed_[cache_index].fetch_add(cells, std::memory_order_relaxed);
+  }
   void count_freed(const runtime::Span& span, uint32_t cells) noexcept;
 
   void set_clobber(bool on) noexcept { clobber_ = on; }
@@ -66,6 +69,7 @@ class Sweeper {
     runtime::Lock lock{runtime::LockRank::large};
   };
 
+  static uint64_t queue_destructors(runtime::Span& span, uint32_t word, uint64_t dead) noexcept;
   void clobber(const runtime::Span& span, uint32_t word, uint64_t dead) const noexcept;
 
   std::array<Queue, detail::kCacheEntries> queues_;

@@ -64,17 +64,26 @@ Span* Central::acquire(unsigned cache_index) noexcept {
                               cache_index % kClassCount);
 }
 
-// Moves a span from `expected` to the list or the page heap, according to its live cells. A span in
-// any other state is left alone: somebody else answers for it.
-void Central::place(unsigned cache_index, Span& span, uint32_t live, SpanState expected) noexcept {
+// Moves a span from `expected` to the list or the page heap, according to its live cells, which are
+// counted under both locks: since the caller looked, it may have been freed, made anew and filled.
+// A span in any other state is left alone: somebody else answers for it.
+void Central::place(unsigned cache_index, Span& span, SpanState expected) noexcept {
   List& list = lists_[cache_index];
   {
     const std::lock_guard guard(list.lock);
-    // [central.state] [span.state]
-    if (span.state != expected) return;
-    if (live != 0) {
-      make_available_locked(list, span, live);
-      return;
+    {
+      const std::lock_guard span_guard(span.lock);
+      // [central.state] [span.state] The state of a span of another index is not this list's.
+      if (span.is_large() || span.cache_index() != cache_index || span.state != expected) return;
+      // What a sweep has still to look at is placed by it.
+      if (expected == SpanState::kIdle &&
+          span.generation.load(std::memory_order_relaxed) != sweep_generation()) {
+        return;
+      }
+      if (const uint32_t live = live_cells_locked(span); live != 0) {
+        make_available_locked(list, span, live);
+        return;
+      }
     }
     span.state = SpanState::kFree;  // nobody else can take it from here on
   }
@@ -95,13 +104,11 @@ void Central::make_available_locked(List& list, Span& span, uint32_t live) noexc
 }
 
 void Central::release(unsigned cache_index, Span& span) noexcept {
-  uint32_t live;
   {
     const std::lock_guard span_guard(span.lock);
     sweep_locked(span);
-    live = live_cells_locked(span);
   }
-  place(cache_index, span, live, SpanState::kOwned);
+  place(cache_index, span, SpanState::kOwned);
 }
 
 uint32_t Central::sweep(Span& span) noexcept {
@@ -119,7 +126,7 @@ uint32_t Central::sweep(Span& span) noexcept {
     cache_index = large ? 0 : span.cache_index();
   }
   if (!large) {
-    place(cache_index, span, live, SpanState::kIdle);
+    place(cache_index, span, SpanState::kIdle);
   } else if (live == 0) {
     TC_CHECK(g_spans.destroy(span), "a span is swept while a cycle runs");
   }
@@ -127,12 +134,7 @@ uint32_t Central::sweep(Span& span) noexcept {
 }
 
 void Central::note_returned_cells(unsigned cache_index, Span& span) noexcept {
-  List& list = lists_[cache_index];
-  const std::lock_guard guard(list.lock);
-  if (span.state != SpanState::kIdle) return;
-  span.state = SpanState::kPartial;
-  span.next = list.heads[kBuckets - 1];
-  list.heads[kBuckets - 1] = &span;
+  place(cache_index, span, SpanState::kIdle);
 }
 
 void Central::forget_partial(unsigned cache_index) noexcept {

@@ -32,7 +32,8 @@ class Central {
   // thread. Gives the pages swept.
   uint32_t sweep(Span& span) noexcept;
 
-  // gc::destroy freed a cell of a span that may have been full: makes it available.
+  // Cells of a span that may have been full were freed one by one: makes it available, or gives its
+  // pages back if none is left in use. `span` may be stale.
   void note_returned_cells(unsigned cache_index, Span& span) noexcept;
 
   // A new sweep begins: no span is known to be swept any more.
@@ -49,7 +50,7 @@ class Central {
   static unsigned bucket_of(uint32_t free, uint32_t cells) noexcept;
   Span* pop_partial(List& list) noexcept;
   static void make_available_locked(List& list, Span& span, uint32_t live) noexcept;
-  void place(unsigned cache_index, Span& span, uint32_t live, SpanState expected) noexcept;
+  void place(unsigned cache_index, Span& span, SpanState expected) noexcept;
 
   std::array<List, gc::detail::kCacheEntries> lists_;
 };

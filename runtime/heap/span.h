@@ -35,6 +35,17 @@ enum class SpanState : uint8_t {
   kLarge,    // a single object                              -> kFree
 };
 
+struct Span;
+
+// Of a span of Kind::kDestructor: which cells hold the dead whose destructor has still to run. Bits
+// follow the header; all of it changes under the span's lock, but `next`.
+struct PendingCells {
+  Span* next = nullptr;  // in the queue of the thread that runs destructors, under that queue's lock
+  bool queued = false;   // in that queue, or being worked on
+
+  uint64_t* words() noexcept { return reinterpret_cast<uint64_t*>(this + 1); }
+};
+
 struct alignas(64) Span {
   Lock lock{LockRank::span};
   uint32_t first_page = 0;
@@ -45,7 +56,6 @@ struct alignas(64) Span {
   uint8_t size_class = 0;
   Kind kind = Kind::kScan;
   SpanState state = SpanState::kFree;
-  bool dead_listed = false;  // in the queue of dead objects: guarded by its lock, as next_dead
   uint16_t cells = 0;
   uint16_t cursor = 0;   // the next bitmap word the owner takes cells from
   size_t cell_size = 0;  // bytes; for a large object, its usable size
@@ -53,10 +63,7 @@ struct alignas(64) Span {
   // In a queue of the sweep: under the queue's lock, which whoever linked it has held since. Says
   // nothing once the span is out of it; another span at this page leaves it alone.
   Span* next_unswept = nullptr;
-  // Cells whose destructor is to run, and behind these words as many for those that still wait for
-  // their turn; only spans of Kind::kDestructor have it.
-  uint64_t* pending = nullptr;
-  Span* next_dead = nullptr;
+  PendingCells* pending = nullptr;  // only spans of Kind::kDestructor have it
 
   bool is_large() const noexcept { return size_class == gc::detail::kLargeClass; }
   uint32_t words() const noexcept { return (static_cast<uint32_t>(cells) + 63) / 64; }

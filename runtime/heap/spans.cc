@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <new>
 
 #include "runtime/base/check.h"
 #include "runtime/heap/collector_hooks.h"
@@ -39,14 +40,15 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
     used_end_.store(std::max(used_end(), end), std::memory_order_release);
   }
   Span& span = *g_heap.span_at(run.first);
-  uint64_t* pending = nullptr;
+  PendingCells* pending = nullptr;
   const uint32_t words = (cells + 63) / 64;
   if (kind == Kind::kDestructor) {
-    pending = static_cast<uint64_t*>(std::calloc(size_t{2} * words, sizeof(uint64_t)));
-    if (pending == nullptr) {
+    void* const memory = std::calloc(1, sizeof(PendingCells) + words * sizeof(uint64_t));
+    if (memory == nullptr) {
       pages_.free(run);
       return nullptr;
     }
+    pending = ::new (memory) PendingCells;
   }
   if (kind == Kind::kDestructor && !run.zeroed && owner_of_large == nullptr) {
     // What a cell held in another life must not read as a destructor.

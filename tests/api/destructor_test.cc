@@ -56,7 +56,7 @@ struct Counted {
   std::array<char, Bytes> payload{};
 };
 
-// [dead.turns] [dead.listed] Cells of one span die in every cycle, while those of the cycles before still wait.
+// [dead.queued] Cells of one span die in every cycle, while those of the cycles before still wait.
 TEST_CASE(
     "destructor: wait_for_finalizers waits for all that are dead, in spans that had their turn "
     "before too") {
@@ -85,7 +85,7 @@ TEST_CASE(
   CHECK(broken == 0);
 }
 
-// [finalizer.exactly-once] [finalizer.own-thread]
+// [finalizer.exactly-once] [finalizer.own-thread] [dead.once]
 TEST_CASE_TEMPLATE("destructor: exactly once each, with the contents intact, on another thread", T,
                    Counted<1>, Counted<100>, Counted<2000>, Counted<40000>) {
   reset();
@@ -232,6 +232,35 @@ TEST_CASE("destructor: may allocate") {
   collect_all();
   CHECK(Allocates::ran >= 95);
   CHECK(broken == 0);
+}
+
+// Dies in spans whose dead are being destroyed: each makes another, until there have been enough.
+struct Successor {
+  explicit Successor(std::size_t s) : slot(s) {}
+  ~Successor() {
+    ++destructions[slot];
+    const std::size_t next = made.fetch_add(1);
+    if (next < kSlots) gc::keep_alive(gc::make<Successor>(next));
+    if (next % 64 == 0) runtime::collect();
+  }
+  std::size_t slot;
+  static inline std::atomic<std::size_t> made{0};
+};
+
+// [dead.queued]
+TEST_CASE("destructor: of objects that die while others of their span are destroyed") {
+  reset();
+  constexpr std::size_t kFirst = 3000;
+  Successor::made = kFirst;
+  on_fresh_thread([] {
+    for (std::size_t i = 0; i < kFirst; ++i) gc::keep_alive(gc::make<Successor>(i));
+  });
+  for (int i = 0; i < 4; ++i) collect_all();
+  const std::size_t count = std::min(kSlots, Successor::made.load());
+  CHECK(count >= 2 * kFirst * 95 / 100);
+  const Tally result = tally(count);
+  CHECK(result.more == 0);
+  CHECK(result.once >= count * 90 / 100);
 }
 
 struct Slow {

@@ -1,11 +1,15 @@
 // Ends with roots, weak references and threads still there; the way is chosen by the first
 // argument.
 //
-//     exit_program return | exit | quick | detached | collecting | finalizers | in-thread
+//     exit_program return | exit | quick | detached | collecting | finalizers | in-thread |
+//                  early-static | late-static | late-static-in-thread
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <map>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "tests/process/program_support.hpp"
@@ -38,6 +42,40 @@ void fill() {
   for (int i = 0; i < 100; ++i)
     table[std::to_string(i)] = gc::make<Item>(static_cast<std::uint64_t>(i));
   for (int i = 0; i < 100; ++i) local.emplace_back(gc::make<Item>(static_cast<std::uint64_t>(i)));
+}
+
+// What destructors of collected objects use: none may begin once it is gone, whenever it was made.
+struct Register {
+  std::map<int, int> counts;
+  ~Register() {
+    gone = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // time for one that would begin
+    if (begun_too_late) std::_Exit(42);
+  }
+  static inline std::atomic<bool> gone{false};
+  static inline std::atomic<bool> begun_too_late{false};
+};
+Register early_register;
+Register& late_register() {
+  static Register instance;
+  return instance;
+}
+
+struct Registered {
+  explicit Registered(Register* r) : where(r) {}
+  ~Registered() {
+    if (Register::gone) {
+      Register::begun_too_late = true;
+      return;
+    }
+    for (int i = 0; i < 20; ++i) ++where->counts[i];
+  }
+  Register* where;
+};
+
+void leave_registered(Register& where) {
+  for (int i = 0; i < 50'000; ++i) gc::keep_alive(gc::make<Registered>(&where));
+  runtime::collect();  // queued, and most of them have not run
 }
 
 void start_busy_threads(int count) {
@@ -78,6 +116,14 @@ int main(int argc, char** argv) {
     }
     runtime::collect();  // queued, and most of them not run when the program ends
     return 7;
+  }
+  if (way == "early-static") leave_registered(early_register);
+  if (way == "late-static") leave_registered(late_register());
+  if (way == "late-static-in-thread") {
+    std::thread([] {
+      leave_registered(late_register());
+      std::exit(7);
+    }).join();
   }
   if (way == "in-thread") {
     std::thread([] {

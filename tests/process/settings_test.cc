@@ -179,9 +179,10 @@ TEST_CASE("process: when address space runs out: bad_alloc, the heap intact, the
   }
 }
 
+// [finalizer.exit]
 TEST_CASE("process: ends cleanly whatever is still alive") {
-  for (const char* way :
-       {"return", "exit", "quick", "detached", "collecting", "finalizers", "in-thread"}) {
+  for (const char* way : {"return", "exit", "quick", "detached", "collecting", "finalizers",
+                          "in-thread", "early-static", "late-static", "late-static-in-thread"}) {
     for (int i = 0; i < 5; ++i) {
       CAPTURE(way);
       const ProcessResult result = run_program("exit_program", {way});

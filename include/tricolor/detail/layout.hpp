@@ -35,6 +35,13 @@ struct is_leaf<T[N]> : is_leaf<T> {};
 template <class T>
 inline constexpr bool is_leaf_v = is_leaf<T>::value;
 
+// Specialise it as true for a type whose destructor need not run when the collector finds an object
+// dead: all it does is to give back what the collector takes back anyhow, or what goes with the
+// process. Objects of the type then cost what those without a destructor cost. gc::destroy does not
+// run the destructor either. Before the first gc::make<T>.
+template <class T>
+inline constexpr bool skip_destructor = false;
+
 namespace detail {
 
 // What the finalizer thread needs to end an object of a type with a destructor.
@@ -57,10 +64,12 @@ constexpr std::string_view type_name() noexcept {
 template <class T>
 inline constexpr std::string_view kTypeName = type_name<T>();
 
+// Of objects that were made as T, so that a virtual destructor need not be looked up; one that does
+// nothing leaves a mere return, by which the collector knows it.
 template <class T>
 void destroy_elements(void* object, std::size_t count) {
   T* elements = static_cast<T*>(object);
-  while (count > 0) elements[--count].~T();
+  while (count > 0) elements[--count].T::~T();
 }
 
 template <class T, bool Array>
@@ -68,7 +77,9 @@ inline constexpr TypeInfo kTypeInfo{&destroy_elements<T>, type_name<T>(), Array}
 
 template <class T>
 constexpr Kind kind_of() noexcept {
-  if constexpr (!std::is_trivially_destructible_v<T>) return Kind::kDestructor;
+  if constexpr (!std::is_trivially_destructible_v<T> && !skip_destructor<T>) {
+    return Kind::kDestructor;
+  }
   return is_leaf_v<T> ? Kind::kLeaf : Kind::kScan;
 }
 

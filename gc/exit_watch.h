@@ -1,0 +1,21 @@
+#pragma once
+
+// Exit: tells that the process has begun to exit before the destructors of statics run.
+//
+// exit() runs the destructors of the calling thread's thread_locals first, then what was registered
+// by atexit() and the destructors of statics, the latest first. So a thread_local of each attached
+// thread, and of the one that loads the library, sees exit() before any static is gone, whenever
+// that was made; it tells exit() from the end of its thread by the functions that are on the stack.
+// An exit() by a thread that was never attached is seen by a handler of atexit(), registered again
+// as the work goes on, before the statics that were made until then are gone.
+// Threads: any.
+
+namespace tricolor::gc {
+
+// The calling thread's exit() is seen. Once for each thread is enough.
+void watch_thread_for_exit();
+
+// An atexit() handler from here on; false without memory for one. Not under locks: it may allocate.
+bool watch_process_for_exit() noexcept;
+
+}  // namespace tricolor::gc
