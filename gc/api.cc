@@ -38,6 +38,33 @@ void wait_for_finalizers() {
   gc::finalizer_thread().wait_until_idle();
 }
 
+bool finalize_by_hand(bool on) {
+  Thread::attached();
+  return gc::finalizer_thread().set_by_hand(on);
+}
+
+std::size_t run_finalizers(std::size_t max) {
+  Thread::attached();
+  return gc::finalizer_thread().run_by_hand(max);
+}
+
+void adjust_external_memory(std::ptrdiff_t bytes) {
+  constexpr std::ptrdiff_t kMost = std::ptrdiff_t{1} << 62;
+  if (bytes > kMost || bytes < -kMost) {
+    throw std::invalid_argument("runtime::adjust_external_memory: more than 2^62 bytes");
+  }
+  Thread& thread = Thread::attached();
+  bool done;
+  {
+    const RuntimeScope scope(thread);
+    done = gc::g_pacing.adjust_external(thread, bytes);
+  }
+  if (!done) {
+    throw std::invalid_argument(
+        "runtime::adjust_external_memory: more is taken back than was told of");
+  }
+}
+
 void read_mem_stats(MemStats& stats) { gc::fill_mem_stats(stats); }
 
 void attach_thread() { Thread::attached(); }

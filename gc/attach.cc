@@ -100,7 +100,7 @@ void thread_attached(Thread& thread) {
 void thread_detached(Thread& thread) noexcept {
   ThreadData& data = *thread.data;
   gc::flush_buffer(data);
-  gc::g_pacing.flush(data);
+  gc::g_pacing.flush_departing(data);
   gc::g_roots.flush(data);
   g_collector.add_marked(data);
   fold_statistics(thread);
@@ -125,7 +125,7 @@ bool collect_for_memory(Thread&, unsigned attempt) noexcept {
     return false;
   }
   // The memory of objects with a destructor is free only when it has run.
-  if (attempt == 1 && !gc::finalizer_thread().on_this_thread())
+  if (attempt == 1 && !gc::finalizer_thread().on_this_thread() && !gc::finalizer_thread().by_hand())
     gc::finalizer_thread().wait_until_idle(
         1'000'000'000);  // its destructor may need a lock of the caller's
   g_collector.count_stall(os::now_ns() - start);

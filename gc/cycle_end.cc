@@ -4,6 +4,8 @@
 #include <mutex>
 
 #include "gc/collector.h"
+#include "gc/dead_cells.h"
+#include "gc/external_hint.h"
 #include "gc/finalizer_thread.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
@@ -100,6 +102,9 @@ void Collector::finish_cycle(bool forced) {
   trace.objects_scanned = totals.counts.objects;
   trace.pages_swept = pages_swept_;
   trace.hooks_ns = time_.hooks;
+  trace.finalizer_queue = static_cast<int64_t>(finalizer_thread().waiting());
+  trace.finalizer_queue_bytes = g_dead_cells.bytes() + g_pacing.dead_external();
+  trace.external_bytes = g_pacing.external_bytes();
   print_traces(trace);
 
   pages_swept_ = static_cast<int64_t>(g_sweeper.sweep_all());
@@ -116,6 +121,10 @@ void Collector::finish_cycle(bool forced) {
 void Collector::print_traces(const runtime::CycleTrace& trace) const {
   if (options().gctrace >= 1) runtime::write_line(runtime::format_gctrace(trace));
   if (options().gctrace >= 2) runtime::write_line(runtime::format_detail(trace));
+  if (options().gctrace >= 1) {
+    const auto committed = runtime::g_spans.pages().bytes_committed();
+    hint_at_external_memory(static_cast<int64_t>(committed), trace.external_bytes);
+  }
   if (options().gcpacertrace) {
     const std::lock_guard guard(g_pacing.lock());
     runtime::write_line(runtime::format_pacer_end(g_pacing.pacer().end_trace()));

@@ -97,6 +97,7 @@ size_t DeadCells::run(Thread& thread, size_t most, const std::atomic<bool>& stop
     char* const object = cell_at(span, word_, left);
     left &= left - 1;
     left_.store(left, std::memory_order_relaxed);  // [dead.once]
+    begun_.store(begun_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (left != 0) {
       const char* const next = cell_at(span, word_, left);
       __builtin_prefetch(next, 1);
@@ -108,8 +109,6 @@ size_t DeadCells::run(Thread& thread, size_t most, const std::atomic<bool>& stop
     const RuntimeScope scope(thread);
     free_word(thread);
   }
-  cells_.fetch_sub(static_cast<int64_t>(count), std::memory_order_relaxed);
-  bytes_.fetch_sub(static_cast<int64_t>(count * size), std::memory_order_relaxed);
   return count;
 }
 
@@ -141,7 +140,11 @@ void DeadCells::free_word(Thread& thread) noexcept {
     last = next_pending(span, 0) == span.words();
     if (last) span.pending->queued = false;
   }
+  const int count = std::popcount(taken_);
   taken_ = 0;
+  cells_.fetch_sub(count, std::memory_order_relaxed);
+  bytes_.fetch_sub(count * static_cast<int64_t>(size), std::memory_order_relaxed);
+  begun_.store(0, std::memory_order_relaxed);
   if (freed != 0 && !large) {
     g_sweeper.count_freed_cells(cache_index, static_cast<uint32_t>(std::popcount(freed)));
   }

@@ -14,6 +14,7 @@
 // Queued cells are no roots, and nobody follows what they refer to.
 // Threads: add(): any, under the span's lock. run(): one at a time (FinalizerThread sees to it). Figures: any.
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +38,11 @@ class DeadCells {
   size_t run(runtime::Thread& thread, size_t most, const std::atomic<bool>& stop) noexcept;
 
   // Figures of what waits: relaxed.
-  int64_t cells() const noexcept { return cells_.load(std::memory_order_relaxed); }
+  int64_t cells() const noexcept {
+    return std::max<int64_t>(
+        0, cells_.load(std::memory_order_relaxed) - begun_.load(std::memory_order_relaxed));
+  }
+  int64_t begun() const noexcept { return begun_.load(std::memory_order_relaxed); }
   int64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
   bool empty() const noexcept { return cells() == 0; }
 
@@ -59,7 +64,8 @@ class DeadCells {
   uint32_t word_ = 0;
   uint64_t taken_ = 0;
   std::atomic<uint64_t> left_{0};
-  // Relaxed: amounts.
+  // Relaxed: amounts, that of a word taken off as it is given back; and how much of it is begun.
+  std::atomic<int64_t> begun_{0};
   std::atomic<int64_t> cells_{0};
   std::atomic<int64_t> bytes_{0};
   // Release, read (acquire) by who waits until they are equal.

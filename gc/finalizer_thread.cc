@@ -11,6 +11,7 @@
 #include "gc/barrier.h"
 #include "gc/exit_watch.h"
 #include "gc/helper_threads.h"
+#include "gc/pacing.h"
 #include "runtime/base/immortal.h"
 #include "runtime/base/no_cancellation.h"
 #include "runtime/os/os.h"
@@ -180,7 +181,13 @@ size_t FinalizerThread::run_some(size_t most) noexcept {
   }
   const size_t count = g_dead_cells.run(self, std::min(most, kMostAtOnce), stopping_);
   done_dead_.fetch_add(count, std::memory_order_relaxed);
-  if (count != 0 && room_waiters_.load(std::memory_order_seq_cst) != 0) {
+  if (count == 0) {
+    const runtime::RuntimeScope scope(self);
+    if (g_dead_cells.empty()) {
+      g_pacing.flush_departing(*self.data);
+      g_pacing.dead_are_destroyed();
+    }
+  } else if (room_waiters_.load(std::memory_order_seq_cst) != 0 && g_pacing.has_room_for_dead()) {
     room_.fetch_add(1, std::memory_order_seq_cst);
     runtime::futex::wake(&room_, INT32_MAX);
   }

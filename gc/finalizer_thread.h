@@ -65,6 +65,8 @@ class FinalizerThread {
   // [finalizer.exit]
   void stop_at_exit() noexcept;
 
+  bool is_stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
+
   // Whether it is this thread that runs finalizers and destructors now.
   bool on_this_thread() const noexcept;
 
@@ -74,10 +76,12 @@ class FinalizerThread {
   // Runs up to `most`; gives how many. Waits while another thread runs some.
   size_t run_by_hand(size_t most) noexcept;
 
-  // What waits: tasks and dead objects; how many have run.
+  // What waits: tasks and dead objects.
   uint64_t waiting() noexcept;
-  uint64_t done() const noexcept {
-    return done_tasks_.load(std::memory_order_relaxed) + done_dead_.load(std::memory_order_relaxed);
+  // Changes as they run.
+  uint64_t progress() const noexcept {
+    return done_tasks_.load(std::memory_order_relaxed) +
+           done_dead_.load(std::memory_order_relaxed) + static_cast<uint64_t>(g_dead_cells.begun());
   }
 
   // Waits until wake_for_room() has been called, or until `at_most_ns` have passed.

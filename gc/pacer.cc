@@ -82,6 +82,11 @@ void Pacer::update_goal(int64_t overhead, int64_t filled) {
   commit();
 }
 
+void Pacer::correct_heap_marked(int64_t bytes) {
+  heap_marked_ = not_negative(bytes);
+  commit();
+}
+
 int64_t Pacer::goal_by_percent() const {
   if (gc_percent_ < 0) return kNever;
   const int64_t traced = add(add(heap_marked_, stack_scan_), root_scan_);

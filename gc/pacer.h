@@ -97,6 +97,9 @@ class Pacer {
   // heap to the goal is that much longer, but no part of it is left for the cycle's run.
   void update_goal(int64_t overhead, int64_t filled = 0);
 
+  // What the last cycle found live is known better by now.
+  void correct_heap_marked(int64_t bytes);
+
   // kNever where nothing but a call starts a cycle.
   int64_t goal() const { return goal_; }
   // Heap size at which a cycle is due.

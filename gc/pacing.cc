@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "gc/collector.h"
+#include "gc/dead_cells.h"
 #include "gc/marker.h"
 #include "gc/options.h"
 #include "gc/phase.h"
@@ -65,7 +66,8 @@ HeapBytes Pacing::heap_bytes_locked() const noexcept {
   heap.limit = pacer_->memory_limit();
   heap.tables = table_bytes();
   heap.in_use = static_cast<int64_t>(runtime::g_spans.pages().bytes_in_use());
-  heap.live = heap_live();
+  heap.live = std::max<int64_t>(
+      0, heap_live_.load(std::memory_order_relaxed) - external_.load(std::memory_order_relaxed));
   heap.marked = marked_;
   return heap;
 }
@@ -75,11 +77,12 @@ void Pacing::update_goal_locked() noexcept {
   pacer_->update_goal(overhead_.bytes(heap), overhead_.filled(heap));
   publish_locked();
 
+  const int64_t external = std::max<int64_t>(0, external_.load(std::memory_order_relaxed));
   const bool limited = heap.limit != runtime::kNoMemoryLimit;
   const int64_t resident_limit =
-      limited ? std::max<int64_t>(0, heap.limit - heap.tables) : INT64_MAX;
+      limited ? std::max<int64_t>(0, heap.limit - heap.tables - external) : INT64_MAX;
   runtime::g_spans.pages().set_resident_limit(static_cast<size_t>(resident_limit));
-  const int64_t goal = std::min(pacer_->goal(), 2 * heap.live);
+  const int64_t goal = std::min(std::max<int64_t>(0, pacer_->goal() - external), 2 * heap.live);
   const bool limits = pacer_->limited_by_memory();
   resident_goal_.store(limits ? resident_limit / 20 * 19 : goal + goal / 10,
                        std::memory_order_relaxed);
@@ -89,6 +92,8 @@ void Pacing::update_goal_locked() noexcept {
 void Pacing::publish_locked() noexcept {
   trigger_.store(pacer_->trigger(), std::memory_order_relaxed);
   goal_.store(pacer_->goal(), std::memory_order_relaxed);
+  queue_limit_.store(std::max(kLeastQueue, pacer_->goal() / kQueueShare),
+                     std::memory_order_relaxed);
 }
 
 void Pacing::flush(ThreadData& data) noexcept {
@@ -109,12 +114,14 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
     // [pacing.charge]
     if (data.uncharged_bytes < kChargeStep) return;
     flush(data);
+    if (!has_room_for_dead()) wait_for_the_dead(thread);
     if (!due() && !g_collector.needs_runner()) return;
     g_collector.trigger(thread);
     wait_if_outrun(thread);
     return;
   }
   flush(data);
+  if (!has_room_for_dead()) wait_for_the_dead(thread);
   data.assist_debt += static_cast<int64_t>(
       std::min(1e15, static_cast<double>(bytes) * work_per_byte_.load(std::memory_order_relaxed)));
   if (data.assist_debt <= 0) {
@@ -239,16 +246,23 @@ void Pacing::revise() noexcept {
 
 void Pacing::end_cycle(const CycleEnd& end) noexcept {
   const std::lock_guard guard(lock_);
-  heap_live_.store(end.heap_marked, std::memory_order_relaxed);
+  ended_external_ = std::max<int64_t>(0, external_.load(std::memory_order_relaxed));
+  live_external_ = std::min(live_external_, ended_external_);
+  dead_external_.store(ended_external_ - live_external_, std::memory_order_relaxed);
+  released_external_.store(0, std::memory_order_relaxed);
+  external_open_.store(ended_external_ != 0, std::memory_order_relaxed);
+  heap_live_.store(end.heap_marked + ended_external_, std::memory_order_relaxed);
   heap_scan_.store(end.heap_scan_marked, std::memory_order_relaxed);
   marked_ = end.heap_marked;
   pacer_->end_cycle(end);
+  if (live_external_ != 0) pacer_->correct_heap_marked(marked_ + live_external_);
   // With the overhead of the last sweep: what is in use now is mostly garbage, until it is swept.
   pacer_->update_goal(overhead_.when_swept());
   publish_locked();
 }
 
 void Pacing::end_sweep() noexcept {
+  if (g_dead_cells.empty()) dead_are_destroyed();
   const std::lock_guard guard(lock_);
   overhead_.swept(heap_bytes_locked());
   update_goal_locked();

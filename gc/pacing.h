@@ -12,9 +12,16 @@
 // [pacing.crowd]   where more threads run than there are processors, waits are longer by as much, so that all of them
 //                  together allocate no faster than one a processor would; they begin 128 KiB a thread beyond the goal
 //                  and end with the cycle alone. Threads that wait leave the processors to those that hold it up.
+// [pacing.dead]    a thread that allocates while what waits to be destroyed comes to more than a quarter of the goal,
+//                  and 1 MiB, waits for the finalizer thread: up to 20 ms for each kChargeStep, in proportion longer
+//                  where there is more, and not at all where nothing gets done.
+// [pacing.external] memory that objects own outside (adjust_external_memory) counts as heap. What the dead own of it is
+//                  known when they are destroyed: until then all that has come since the last time counts as
+//                  theirs, and neither starts a cycle nor raises the goal.
 // One assist lasts about 100 us at most; what it could not pay stays as the thread's debt.
 // Threads: charge() and assist(): any, in a runtime section; the rest: the collector, or under lock().
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -34,6 +41,11 @@ class Pacing {
   static constexpr int64_t kCrowdBytes = 128 << 10;
   static constexpr int64_t kLongestStallNs = 1'000'000'000;
   static constexpr int64_t kStallDebt = 128 << 10;  // scan work
+  static constexpr int64_t kLeastQueue = 1 << 20;
+  static constexpr int64_t kQueueShare = 4;
+  static constexpr int64_t kQueueLookNs = 1'000'000;
+  static constexpr int64_t kQueueWaitNs = 20'000'000;
+  static constexpr int64_t kQueueStuckNs = 50'000'000;
   static constexpr int64_t kAccountNs = CpuLimiter::kRimPerProcessorNs / 2;
 
   void init();
@@ -41,8 +53,21 @@ class Pacing {
   void charge(runtime::Thread& thread, int64_t bytes, bool scanned) noexcept;
   // Adds what the thread has not charged yet.
   void flush(ThreadData& data) noexcept;
+  void flush_departing(ThreadData& data) noexcept;
 
-  int64_t heap_live() const noexcept { return heap_live_.load(std::memory_order_relaxed); }
+  // Bytes more, or fewer, that objects own outside. False, and nothing has changed, if there would
+  // be less than none.
+  bool adjust_external(runtime::Thread& thread, int64_t change) noexcept;
+  int64_t external_bytes() noexcept;
+  // All that were found dead are destroyed.
+  void dead_are_destroyed() noexcept;
+  // What the dead own outside, as far as that is known.
+  int64_t dead_external() const noexcept { return dead_external_.load(std::memory_order_relaxed); }
+  bool has_room_for_dead() const noexcept;
+
+  int64_t heap_live() const noexcept {
+    return std::max<int64_t>(0, heap_live_.load(std::memory_order_relaxed) - dead_external());
+  }
   int64_t goal() const noexcept { return goal_.load(std::memory_order_relaxed); }
   bool due() const noexcept { return heap_live() >= trigger_.load(std::memory_order_relaxed); }
 
@@ -84,6 +109,8 @@ class Pacing {
   void stall(runtime::Thread& thread, int64_t start, Wait wait) noexcept;
   void wait_if_outrun(runtime::Thread& thread) noexcept;
   double threads_per_processor() const noexcept;
+  void wait_for_the_dead(runtime::Thread& thread) noexcept;
+  void flush_external(ThreadData& data) noexcept;
   void publish_locked() noexcept;
   HeapBytes heap_bytes_locked() const noexcept;
   void update_goal_locked() noexcept;
@@ -96,6 +123,8 @@ class Pacing {
   // Guarded by lock_.
   Overhead overhead_;
   int64_t marked_ = 0;              // by the last cycle
+  int64_t live_external_ = 0;       // what its live objects own outside, as far as that is known
+  int64_t ended_external_ = 0;      // what all owned when it ended
   int64_t cycle_began_ns_ = 0;      // the last one's marking
   int64_t accounted_until_ns_ = 0;  // what the limiter knows
   int64_t accounted_cpu_ns_ = 0;    // of the present cycle
@@ -104,6 +133,11 @@ class Pacing {
   // late.
   std::atomic<int64_t> heap_live_{0};
   std::atomic<int64_t> heap_scan_{0};
+  std::atomic<int64_t> external_{0};           // part of heap_live_
+  std::atomic<int64_t> dead_external_{0};      // part of external_
+  std::atomic<int64_t> released_external_{0};  // by destructors, since the last cycle ended
+  std::atomic<bool> external_open_{false};     // until the dead of the last cycle are destroyed
+  std::atomic<int64_t> queue_limit_{INT64_MAX};
   std::atomic<int64_t> trigger_{INT64_MAX};
   std::atomic<int64_t> goal_{INT64_MAX};
   std::atomic<int64_t> resident_goal_{INT64_MAX};

@@ -2,6 +2,8 @@
 #include <mutex>
 
 #include "gc/collector.h"
+#include "gc/dead_cells.h"
+#include "gc/finalizer_thread.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
 #include "gc/stats.h"
@@ -69,6 +71,10 @@ void fill_mem_stats(MemStats& stats) {
   stats.frees += g_sweeper.freed_large_objects();
   stats.total_alloc += large_bytes;
   stats.heap_alloc += large_bytes - std::min(large_bytes, g_sweeper.freed_large_bytes());
+  stats.finalizer_queue = finalizer_thread().waiting();
+  stats.finalizer_queue_bytes =
+      static_cast<uint64_t>(g_dead_cells.bytes() + g_pacing.dead_external());
+  stats.external_bytes = static_cast<uint64_t>(std::max<int64_t>(0, g_pacing.external_bytes()));
   stats.alloc = stats.heap_alloc;
   stats.heap_objects = stats.mallocs - std::min(stats.mallocs, stats.frees);
 

@@ -31,6 +31,11 @@ struct ThreadData : runtime::FromMalloc {
 
   int64_t uncharged_bytes = 0;  // allocated, not yet in the heap's live figure
   int64_t uncharged_scan_bytes = 0;
+  // Reported by runtime::adjust_external_memory, not yet charged: written by the owner, read
+  // relaxed by statistics.
+  std::atomic<int64_t> uncharged_external{0};
+  // How far the dead were when waiting for them was in vain.
+  uint64_t gave_up_at = UINT64_MAX;
   int64_t assist_debt = 0;    // scan work owed
   int64_t newborn_bytes = 0;  // allocated black in this cycle
   int64_t marked_bytes = 0;   // marked by this thread's barrier and stack scans in this cycle

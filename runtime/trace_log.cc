@@ -114,6 +114,9 @@ TraceLine format_detail(const CycleTrace& cycle) {
   line.append(" objects_scanned=").append(cycle.objects_scanned);
   line.append(" pages_swept=").append(cycle.pages_swept);
   line.append(" pool_hooks_us=").append_us(cycle.hooks_ns);
+  line.append(" finalizer_queue=").append(cycle.finalizer_queue);
+  line.append(" finalizer_queue_bytes=").append(cycle.finalizer_queue_bytes);
+  line.append(" external_bytes=").append(cycle.external_bytes);
   return line;
 }
 

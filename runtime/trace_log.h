@@ -50,7 +50,10 @@ struct CycleTrace {
   int64_t max_assist_ns = 0;
   int64_t objects_scanned = 0;
   int64_t pages_swept = 0;
-  int64_t hooks_ns = 0;  // pre-mark hooks: the pools
+  int64_t hooks_ns = 0;         // pre-mark hooks: the pools
+  int64_t finalizer_queue = 0;  // finalizers, cleanups and destructors that wait
+  int64_t finalizer_queue_bytes = 0;
+  int64_t external_bytes = 0;
 };
 
 // The pacer's view of a cycle's start and end; gc::Pacer fills them in.

@@ -22,6 +22,23 @@ TRICOLOR_API void collect();
 // program that never calls this keeps them queued until the thread can be had.
 TRICOLOR_API void wait_for_finalizers();
 
+// Switches to finalizing by hand: destructors of the dead, finalizers and cleanups run in
+// run_finalizers() alone, and no thread waits for them. Gives what was set before. Any thread;
+// what runs at the time is not waited for.
+TRICOLOR_API bool finalize_by_hand(bool on);
+
+// Runs up to `max` destructors, finalizers and cleanups that are queued, on this thread; gives how
+// many. Waits while another thread runs some, and gives 0 inside one of them. An exception that
+// leaves one of them is fatal. Any thread; attaches it.
+TRICOLOR_API std::size_t run_finalizers(std::size_t max = SIZE_MAX);
+
+// Tells of memory outside of the heap that collected objects have come to own (negative: no longer
+// own, as in a destructor): it counts towards the heap's goal and the memory limit like objects.
+// Cheap: threads pass their sums on in steps of 64 KiB. std::invalid_argument for more than 2^62
+// bytes at a time, or if more is taken back than was told of by all threads. May wait as gc::make
+// does. Any thread; attaches it.
+TRICOLOR_API void adjust_external_memory(std::ptrdiff_t bytes);
+
 // One size class of MemStats.
 struct SizeStats {
   std::uint32_t size = 0;     // bytes of a cell
@@ -56,6 +73,10 @@ struct MemStats {
   std::array<std::uint64_t, 256> pause_end{};  // nanoseconds since 1970
   std::uint32_t num_gc = 0;
   std::uint32_t num_forced_gc = 0;
+  std::uint64_t finalizer_queue = 0;  // destructors, finalizers and cleanups that wait to be run
+  std::uint64_t finalizer_queue_bytes =
+      0;                             // of dead objects, and what they own outside (estimated)
+  std::uint64_t external_bytes = 0;  // as told by adjust_external_memory
   double gc_cpu_fraction =
       0;  // share of the available processor time since start that the collector used
   bool enable_gc = true;

@@ -4,7 +4,17 @@
 
 #include <condition_variable>
 #include <memory>
+#include <stdexcept>
 #include <string>
+
+namespace tricolor::tests {
+struct Skipped {
+  ~Skipped() { ++ran; }
+  static inline std::atomic<int> ran{0};
+};
+}  // namespace tricolor::tests
+template <>
+inline constexpr bool tricolor::gc::skip_destructor<tricolor::tests::Skipped> = true;
 
 namespace tricolor::tests {
 namespace {
@@ -198,6 +208,14 @@ TEST_CASE("destructor: virtual ones run for the type that was made") {
   CHECK(Base::base_destroyed == Child::child_destroyed);
 }
 
+TEST_CASE("destructor: one that may be skipped does not run") {
+  on_fresh_thread([] {
+    for (int i = 0; i < 100; ++i) gc::keep_alive(gc::make<Skipped>());
+  });
+  collect_all();
+  CHECK(Skipped::ran == 0);
+}
+
 TEST_CASE("destructor: objects in cycles are destroyed") {
   Child::child_destroyed = 0;
   on_fresh_thread([] {
@@ -261,6 +279,41 @@ TEST_CASE("destructor: of objects that die while others of their span are destro
   const Tally result = tally(count);
   CHECK(result.more == 0);
   CHECK(result.once >= count * 90 / 100);
+}
+
+// What objects own outside: the heap alone would see nothing of it.
+struct OwnsOutside {
+  OwnsOutside() {
+    runtime::adjust_external_memory(kBytes);
+    raise(now.fetch_add(1) + 1);
+  }
+  ~OwnsOutside() {
+    runtime::adjust_external_memory(-kBytes);
+    --now;
+  }
+  static void raise(long value) {
+    long seen = most;
+    while (value > seen && !most.compare_exchange_weak(seen, value)) continue;
+  }
+  static constexpr std::ptrdiff_t kBytes = 1 << 20;
+  static inline std::atomic<long> now{0}, most{0};
+};
+
+// [pacing.external] [pacing.dead]
+TEST_CASE("destructor: memory outside that objects own counts as heap") {
+  collect_all();
+  const auto before = mem_stats();
+  on_fresh_thread([] {
+    for (int i = 0; i < 3000; ++i) gc::keep_alive(gc::make<OwnsOutside>());
+  });
+  CHECK(mem_stats().num_gc > before.num_gc);
+  CHECK(OwnsOutside::most < 1000);  // of 3,000 MiB
+  for (int i = 0; i < 2; ++i) collect_all();
+  CHECK(OwnsOutside::now <= 5);
+  CHECK(mem_stats().external_bytes <= before.external_bytes + (5u << 20));
+  CHECK_THROWS_AS(runtime::adjust_external_memory(-(std::ptrdiff_t{1} << 50)),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(runtime::adjust_external_memory(PTRDIFF_MAX), std::invalid_argument);
 }
 
 struct Slow {

@@ -145,7 +145,8 @@ TEST_CASE("trace log: the detail line, to the letter") {
   cycle.hooks_ns = 7'100;
   CHECK(text_of(format_detail(cycle)) ==
         "gc 7 detail: handshakes=12 max_handshake_us=48 stalls=1 max_stall_us=2000 assists=34 "
-        "max_assist_us=99 objects_scanned=1000000 pages_swept=640 pool_hooks_us=7");
+        "max_assist_us=99 objects_scanned=1000000 pages_swept=640 pool_hooks_us=7 "
+        "finalizer_queue=0 finalizer_queue_bytes=0 external_bytes=0");
 }
 
 TEST_CASE("trace log: the pacer's line at the start of a cycle") {
@@ -190,7 +191,8 @@ TEST_CASE("trace log: the widest lines fit whole") {
                             kMax, kMax, kMax,  kMax, kMax, kMax, kMax, kMin, true, kMin,
                             kMax, kMin, kMax,  kMin, kMax, kMin, kMin, kMax};
   CHECK(text_of(format_gctrace(cycle)).ends_with(" P (forced)"));
-  CHECK(text_of(format_detail(cycle)).ends_with("pool_hooks_us=9223372036854775"));
+  CHECK(text_of(format_detail(cycle)).find(" pool_hooks_us=9223372036854775 ") !=
+        std::string_view::npos);
   CHECK(text_of(format_pacer_start({-1e-300, kMax, kMax, kMax, kMin, -1e-300}))
             .ends_with("-1.000000e-300"));
   CHECK(text_of(format_pacer_end({1e300, 1e300, kMin, kMin, kMin, kMin, kMin, kMin, kMin, -1e-300}))
