@@ -110,6 +110,7 @@ class Collector {
   void mark();
   void help_mark(Marker& marker, int64_t work);
   bool terminate(uint64_t arrivals);
+  bool revive_in_cycles();
   void mark_contents_at_once(Marker& marker, runtime::Cell cell);
   void mark_roots_at_once(Marker& marker);
   void rescan_marked_objects(Marker& marker);

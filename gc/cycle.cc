@@ -185,7 +185,7 @@ void Collector::mark() {
       rescan_marked_objects(marker);
       continue;
     }
-    if (terminate(arrivals)) break;
+    if (terminate(arrivals) && !revive_in_cycles()) break;
   }
   g_workers.add_cpu(os::thread_cpu_ns() - cpu);
 }
@@ -224,6 +224,21 @@ bool Collector::terminate(uint64_t arrivals) {
   if (!clean) g_handshake.let_go();
   note_handshakes();
   return clean;
+}
+
+// [specials.in_cycles] After a clean round: true if marking has to go on.
+bool Collector::revive_in_cycles() {
+  if (specials().empty() || !specials().queue_in_cycles()) return false;
+  {
+    const std::lock_guard gate(specials().gate_lock());
+    specials().set_gate_open(true);
+    g_cycle.phase.store(Phase::kMark, std::memory_order_release);
+  }
+  g_handshake.let_go();
+  Marker marker;
+  finalizer_thread().for_each_root([&](void* target) { marker.add_edge(target); });
+  help_mark(marker, kMarkSliceWork);
+  return true;
 }
 
 // What the object refers to, marked by steps that leave the marker's stack room: a spill could drop

@@ -68,6 +68,7 @@ void Specials::set_finalizer(char* object, std::unique_ptr<Task>& task) {
   Shard& shard = shard_of(object);
   const std::lock_guard guard(shard.lock);
   task->hidden = ~reinterpret_cast<uintptr_t>(object);
+  if (task->in_cycles) any_in_cycles_.store(true, std::memory_order_relaxed);
   record_of(shard, object).finalizer.swap(task);
 }
 
@@ -124,6 +125,32 @@ Special Specials::take(char* object) noexcept {
   return taken;
 }
 
+static void clear_weak(Special& special) noexcept {
+  if (special.weak == nullptr) return;
+  special.weak->hidden_object.store(0, std::memory_order_release);
+  release_cell(std::exchange(special.weak, nullptr));
+}
+
+// [specials.in_cycles]
+bool Specials::queue_in_cycles() noexcept {
+  if (!any_in_cycles_.load(std::memory_order_relaxed)) return false;
+  TaskList queued;
+  for (Shard& shard : shards_) {
+    const std::lock_guard guard(shard.lock);
+    for (size_t i = 0; i < shard.records.size(); ++i) {
+      Special& special = shard.records[i];
+      if (!special.finalizer || !special.finalizer->in_cycles) continue;
+      if (g_heap.is_marked(g_heap.find(special.object()))) continue;
+      clear_weak(special);
+      // [specials.once]
+      queued.push(std::move(special.finalizer));
+    }
+  }
+  const bool found = !queued.empty();
+  finalizer_thread().queue(queued);
+  return found;
+}
+
 void Specials::process_dead() noexcept {
   TaskList queued;
   for (Shard& shard : shards_) {
@@ -136,10 +163,7 @@ void Specials::process_dead() noexcept {
         ++i;
         continue;
       }
-      if (special.weak != nullptr) {
-        special.weak->hidden_object.store(0, std::memory_order_release);
-        release_cell(std::exchange(special.weak, nullptr));
-      }
+      clear_weak(special);
       if (special.finalizer) {
         g_heap.try_mark(cell);  // what it refers to is marked: [specials.contents]
         // [specials.once]
@@ -203,9 +227,10 @@ void retain_weak(WeakCell* cell) noexcept {
 
 void release_weak(WeakCell* cell) noexcept { release_cell(cell); }
 
-void set_finalizer(void* object, std::function<void()> run) {
+void set_finalizer(void* object, std::function<void()> run, bool for_cycles) {
   Thread& thread = Thread::attached();
   auto task = std::make_unique<Task>(std::move(run));
+  task->in_cycles = for_cycles;
   {
     const RuntimeScope scope(thread);
     if (char* const start = object_of(object, false)) {

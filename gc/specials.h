@@ -14,6 +14,9 @@
 //                     that A's finalizer runs before that of the B it refers to, and B is alive in it. Words that
 //                     point into the object itself (a short std::string, an empty std::map) are no references.
 // [specials.once]     a finalizer is taken out of its record when it is queued.
+// [specials.in_cycles] what an object with a finalizer for cycles refers to is not marked beforehand. When all else is
+//                     marked, those that are not have died together: their weak references are cleared while the gate
+//                     is closed, their finalizers queued, and marking goes on from them with the gate open again.
 // Threads: any, in a runtime section; the collector's functions say so.
 
 #include <array>
@@ -65,6 +68,10 @@ class Specials {
   template <class Visit>
   void for_each_finalizable(Visit visit) noexcept;
 
+  // Collector, gate closed: clears weak references to unmarked objects that have a finalizer for
+  // cycles, and queues these. False if there are none.
+  bool queue_in_cycles() noexcept;
+
   // Collector, gate closed: clears weak references to unmarked objects and queues their finalizers
   // and cleanups. An object whose finalizer is queued is marked. [task.no-memory]
   void process_dead() noexcept;
@@ -98,6 +105,9 @@ class Specials {
   bool gate_open_ = true;    // guarded by gate_lock_
   std::atomic<uint64_t> next_cleanup_{1};
   std::atomic<int64_t> records_{0};  // a hint, relaxed
+  // Whether there has ever been a finalizer for cycles. Relaxed: one that is set while a cycle
+  // marks has its object shaded.
+  std::atomic<bool> any_in_cycles_{false};
 };
 
 // Never destroyed: programs use it from static constructors and destructors.
@@ -109,7 +119,7 @@ void Specials::for_each_finalizable(Visit visit) noexcept {
     const std::lock_guard guard(shard.lock);
     for (size_t i = 0; i < shard.records.size(); ++i) {
       const Special& special = shard.records[i];
-      if (special.finalizer) visit(special.object());
+      if (special.finalizer && !special.finalizer->in_cycles) visit(special.object());
     }
   }
 }

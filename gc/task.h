@@ -24,6 +24,8 @@ struct Task : runtime::FromMalloc {
   // ~address of the object that a finalizer is called with: what is left behind is no reference.
   uintptr_t hidden = kNone;
   uint64_t number = 0;  // of a cleanup
+  // A finalizer that runs though a cycle may lead back to its object.
+  bool in_cycles = false;
   std::function<void()> run;
 
   // NOLINTNEXTLINE(performance-no-int-to-ptr)

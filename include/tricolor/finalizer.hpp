@@ -17,7 +17,7 @@ struct CleanupId {
   std::uint64_t number = 0;   // from 1 on, never used twice
   std::uintptr_t hidden = 0;  // ~address of the object
 };
-TRICOLOR_API void set_finalizer(void* object, std::function<void()> run);
+TRICOLOR_API void set_finalizer(void* object, std::function<void()> run, bool for_cycles);
 TRICOLOR_API void clear_finalizer(void* object) noexcept;
 [[nodiscard]] TRICOLOR_API CleanupId add_cleanup(void* object, std::function<void()> run);
 TRICOLOR_API bool cancel_cleanup(const CleanupId& id) noexcept;
@@ -39,8 +39,25 @@ requires std::is_invocable_v<F&, T*>
 void set_finalizer(T* object, F f) {
   // The address is kept disguised: the record must not look like a reference to the object.
   const std::uintptr_t hidden = ~reinterpret_cast<std::uintptr_t>(object);
-  detail::set_finalizer(detail::erase_address(object),
-                        [hidden, f = std::move(f)]() mutable { f(reinterpret_cast<T*>(~hidden)); });
+  detail::set_finalizer(
+      detail::erase_address(object),
+      [hidden, f = std::move(f)]() mutable { f(reinterpret_cast<T*>(~hidden)); }, false);
+}
+
+struct in_cycles_t {
+  explicit in_cycles_t() = default;
+};
+inline constexpr in_cycles_t in_cycles{};
+
+// The same, also for objects in cycles: those that become unreachable together have their
+// finalizers called in no order, each with all that it refers to alive.
+template <class T, class F>
+requires std::is_invocable_v<F&, T*>
+void set_finalizer(T* object, F f, in_cycles_t) {
+  const std::uintptr_t hidden = ~reinterpret_cast<std::uintptr_t>(object);
+  detail::set_finalizer(
+      detail::erase_address(object),
+      [hidden, f = std::move(f)]() mutable { f(reinterpret_cast<T*>(~hidden)); }, true);
 }
 
 // Removes the finalizer of `object`, if it has one. Any thread.

@@ -195,6 +195,83 @@ TEST_CASE_TEMPLATE("finalizer: an object that refers to itself is finalized and 
   CHECK(census.reclaimed());
 }
 
+// [specials.in_cycles]
+TEST_CASE("finalizer: in cycles on request, with all that the objects refer to alive") {
+  constexpr std::size_t kPairs = 200;
+  std::atomic<int> ran{0}, broken{0}, locked{0};
+  std::vector<gc::weak<Node>> weaks(kPairs);
+  on_fresh_thread([&] {
+    for (std::size_t i = 0; i < kPairs; ++i) {
+      Node* const a = gc::make<Node>(i);
+      Node* const b = gc::make<Node>(i + 1);
+      a->left = b;
+      b->left = a;
+      b->right = gc::make<Node>(i + 2);
+      weaks[i] = a;
+      const auto check = [&](Node* n) {
+        ++ran;
+        if (!n->intact() || !n->left->intact() || n->left->left.get() != n) ++broken;
+        const Node* const below = n->right ? n->right.get() : n->left->right.get();
+        if (!below->intact()) ++broken;
+      };
+      gc::set_finalizer(
+          a,
+          [&, check, weak = weaks[i]](Node* n) {
+            check(n);
+            if (!weak.expired()) ++locked;
+          },
+          gc::in_cycles);
+      gc::set_finalizer(b, check, gc::in_cycles);
+    }
+    churn(2000);
+  });
+  for (int i = 0; i < 4; ++i) collect_all();
+  CHECK(ran >= static_cast<int>(2 * kPairs * 95 / 100));
+  CHECK(ran <= static_cast<int>(2 * kPairs));
+  CHECK(broken == 0);
+  CHECK(locked == 0);
+}
+
+TEST_CASE("finalizer: one for cycles comes before that of an object outside that it refers to") {
+  Log log;
+  on_fresh_thread([&] {
+    Node* const a = gc::make<Node>(1);
+    Node* const b = gc::make<Node>(2);
+    a->left = a;
+    a->right = b;
+    gc::set_finalizer(b, [&](Node* n) { log.add(n->key); });
+    gc::set_finalizer(
+        a, [&](Node* n) { log.add(n->right->key * 10 + n->key); }, gc::in_cycles);
+  });
+  for (int i = 0; i < 4; ++i) collect_all();
+  CHECK(log.keys() == std::vector<std::uint64_t>{21, 2});
+}
+
+TEST_CASE("finalizer: by hand it runs where the program says, and nowhere else") {
+  collect_all();
+  CHECK(runtime::finalize_by_hand(true) == false);
+  std::atomic<int> ran{0}, elsewhere{0};
+  const auto here = std::this_thread::get_id();
+  on_fresh_thread([&] {
+    for (int i = 0; i < 100; ++i) {
+      gc::set_finalizer(gc::make<Node>(), [&](Node*) {
+        ++ran;
+        if (std::this_thread::get_id() != here) ++elsewhere;
+        if (runtime::run_finalizers() != 0) ++elsewhere;
+      });
+    }
+  });
+  runtime::collect();
+  CHECK(ran == 0);
+  CHECK(mem_stats().finalizer_queue >= 95);
+  CHECK(runtime::run_finalizers(10) == 10);
+  CHECK(ran == 10);
+  CHECK(runtime::run_finalizers() >= 85);
+  CHECK(runtime::run_finalizers() == 0);
+  CHECK(elsewhere == 0);
+  CHECK(runtime::finalize_by_hand(false) == true);
+}
+
 TEST_CASE("finalizer: a cycle that hangs below it goes in time") {
   Log log;
   Census census;
