@@ -142,7 +142,7 @@ double Pacing::threads_per_processor() const noexcept {
 }
 
 // [pacing.outrun] Outside of marking there is no work to give it: the cycle's end is all that helps.
-void Pacing::wait_if_outrun(Thread& thread) noexcept {
+void Pacing::wait_if_outrun(Thread& thread, int64_t told_steps) noexcept {
   // Before the heap's size is read: the end of a cycle changes both, this one last.
   const uint32_t seen = g_worklist.cycle_end_word();
   const int64_t goal = this->goal();
@@ -151,10 +151,12 @@ void Pacing::wait_if_outrun(Thread& thread) noexcept {
   const bool crowded = crowd > 1;
   const auto allowed = crowded ? static_cast<int64_t>(crowd * processors_) * kCrowdBytes : goal / 8;
   if (beyond <= allowed || g_collector.on_this_thread()) return;
-  if (limiting_.load(std::memory_order_relaxed) && !crowded && beyond <= goal) return;
+  if (told_steps == 0 && limiting_.load(std::memory_order_relaxed) && !crowded && beyond <= goal)
+    return;
   const double share = static_cast<double>(beyond) / static_cast<double>(goal);
   double ns =
-      static_cast<double>(kAssistSliceNs) + std::min(1.0, share) * static_cast<double>(kOutrunNs);
+      static_cast<double>(kAssistSliceNs) +
+      std::min(1.0, share) * static_cast<double>(kOutrunNs * std::max<int64_t>(1, told_steps));
   if (share > 1) ns *= std::exp2(std::min(10.0, 4 * (share - 1)));
   const auto at_most =
       static_cast<int64_t>(std::min(ns * crowd, static_cast<double>(kLongestStallNs)));

@@ -41,6 +41,7 @@ class Pacing {
   static constexpr int64_t kCrowdBytes = 128 << 10;
   static constexpr int64_t kLongestStallNs = 1'000'000'000;
   static constexpr int64_t kStallDebt = 128 << 10;  // scan work
+  static constexpr int64_t kMostToldSteps = 16;
   static constexpr int64_t kLeastQueue = 1 << 20;
   static constexpr int64_t kQueueShare = 4;
   static constexpr int64_t kQueueLookNs = 1'000'000;
@@ -107,7 +108,8 @@ class Pacing {
   void assist(runtime::Thread& thread) noexcept;
   template <class Wait>
   void stall(runtime::Thread& thread, int64_t start, Wait wait) noexcept;
-  void wait_if_outrun(runtime::Thread& thread) noexcept;
+  // told_steps: for how many steps of memory outside, 0 for cells.
+  void wait_if_outrun(runtime::Thread& thread, int64_t told_steps = 0) noexcept;
   double threads_per_processor() const noexcept;
   void wait_for_the_dead(runtime::Thread& thread) noexcept;
   void flush_external(ThreadData& data) noexcept;

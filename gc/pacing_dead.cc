@@ -9,6 +9,8 @@
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
 
+#include <tricolor/detail/thread_local.hpp>
+
 namespace tricolor::gc {
 
 using runtime::Thread;
@@ -83,9 +85,10 @@ bool Pacing::adjust_external(Thread& thread, int64_t change) noexcept {
   flush_external(data);
   if (change < 0) return true;
   if (!has_room_for_dead()) wait_for_the_dead(thread);
-  if (detail::load_word(detail::this_thread().marking) || !due()) return true;
-  g_collector.trigger(thread);
-  wait_if_outrun(thread);
+  if (!due()) return true;
+  if (!detail::load_word(detail::this_thread().marking)) g_collector.trigger(thread);
+  // Telling takes no time: nothing but this holds up a thread that does so again and again.
+  wait_if_outrun(thread, std::clamp<int64_t>(change / kChargeStep, 1, kMostToldSteps));
   return true;
 }
 

@@ -40,8 +40,9 @@ struct Span;
 // Of a span of Kind::kDestructor: which cells hold the dead whose destructor has still to run. Bits
 // follow the header; all of it changes under the span's lock, but `next`.
 struct PendingCells {
-  Span* next = nullptr;  // in the queue of the thread that runs destructors, under that queue's lock
-  bool queued = false;   // in that queue, or being worked on
+  Span* next =
+      nullptr;          // in the queue of the thread that runs destructors, under that queue's lock
+  bool queued = false;  // in that queue, or being worked on
 
   uint64_t* words() noexcept { return reinterpret_cast<uint64_t*>(this + 1); }
 };
