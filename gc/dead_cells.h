@@ -14,8 +14,8 @@
 // Queued cells are no roots, and nobody follows what they refer to.
 // Threads: add(): any, under the span's lock. run(): one at a time (FinalizerThread sees to it). Figures: any.
 
-#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -39,10 +39,13 @@ class DeadCells {
 
   // Figures of what waits: relaxed.
   int64_t cells() const noexcept {
-    return std::max<int64_t>(
-        0, cells_.load(std::memory_order_relaxed) - begun_.load(std::memory_order_relaxed));
+    return cells_.load(std::memory_order_relaxed) +
+           std::popcount(left_.load(std::memory_order_relaxed));
   }
-  int64_t begun() const noexcept { return begun_.load(std::memory_order_relaxed); }
+  // Of the word being worked on: changes as destructors run.
+  int64_t begun() const noexcept {
+    return 64 - std::popcount(left_.load(std::memory_order_relaxed));
+  }
   int64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
   bool empty() const noexcept { return cells() == 0; }
 
@@ -52,6 +55,7 @@ class DeadCells {
 
  private:
   bool take_word() noexcept;
+  size_t run_word(size_t most, const std::atomic<bool>& stop) noexcept;
   void free_word(runtime::Thread& thread) noexcept;
 
   runtime::Lock lock_{runtime::LockRank::leaf};
@@ -64,8 +68,7 @@ class DeadCells {
   uint32_t word_ = 0;
   uint64_t taken_ = 0;
   std::atomic<uint64_t> left_{0};
-  // Relaxed: amounts, that of a word taken off as it is given back; and how much of it is begun.
-  std::atomic<int64_t> begun_{0};
+  // Relaxed: amounts. Cells are taken off with their word, its bytes when it is given back.
   std::atomic<int64_t> cells_{0};
   std::atomic<int64_t> bytes_{0};
   // Release, read (acquire) by who waits until they are equal.

@@ -32,17 +32,18 @@ using runtime::Thread;
 
 // It counts as run from its beginning on, for the child of a fork() meanwhile finds it begun, on a
 // stack that is gone.
-void run_destructor(char* object, size_t cell_size) noexcept {
+bool run_destructor(char* object, size_t cell_size) noexcept {
   void*& word = detail::hidden_word(object, cell_size, 1);
   const auto* const type = static_cast<const TypeInfo*>(detail::load_word(word));
-  if (type == nullptr) return;
+  if (type == nullptr) return false;
   detail::store_word(word, static_cast<void*>(nullptr));  // [finalizer.exactly-once] [dead.once]
-  if (!g_types.may_be_called(type)) return;
+  if (!g_types.may_be_called(type)) return false;
   const size_t count =
       type->array
           ? reinterpret_cast<size_t>(detail::load_word(detail::hidden_word(object, cell_size, 2)))
           : 1;
   type->destroy(object, count);
+  return true;
 }
 
 namespace {

@@ -12,8 +12,8 @@
 namespace tricolor::gc {
 
 // Runs the destructor that the hidden words of a cell of Kind::kDestructor name, if any, exactly
-// once.
-void run_destructor(char* object, size_t cell_size) noexcept;
+// once; whether there was one.
+bool run_destructor(char* object, size_t cell_size) noexcept;
 
 // In the child of fork(), of the last object that the finalizer thread began with: if its
 // destructor was still running, it counts as run, and the next sweep frees the cell.

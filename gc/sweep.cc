@@ -93,15 +93,26 @@ void Sweeper::count_freed(const Span& span, uint32_t cells) noexcept {
   }
 }
 
-// Notes the destructors of dead cells that have one; the cells stay in use until it has run. Gives
-// those cells.
+// Whether the cell has a destructor to run.
+static bool needs_destructor(const Span& span, uint32_t word, uint64_t cell) noexcept {
+  char* const object =
+      g_heap.cell_address(span, word * 64 + static_cast<uint32_t>(std::countr_zero(cell)));
+  const void* const type = detail::load_word(detail::hidden_word(object, span.cell_size, 1));
+  return type != nullptr && !g_types.does_nothing(type);
+}
+
+// Notes the destructors of dead cells; the cells stay in use until they have run. Gives those
+// cells. Where the first has one, the others are not looked at: what has none is found as it is
+// destroyed, and memory is read once less.
 uint64_t Sweeper::queue_destructors(Span& span, uint32_t word, uint64_t dead) noexcept {
+  if (dead == 0) return 0;
   uint64_t kept = 0;
-  for (uint64_t rest = dead; rest != 0; rest &= rest - 1) {
-    const uint32_t index = word * 64 + static_cast<uint32_t>(std::countr_zero(rest));
-    char* const object = g_heap.cell_address(span, index);
-    const void* const type = detail::load_word(detail::hidden_word(object, span.cell_size, 1));
-    if (type != nullptr && !g_types.does_nothing(type)) kept |= rest & -rest;
+  if (needs_destructor(span, word, dead)) {
+    kept = dead;
+  } else {
+    for (uint64_t rest = dead & (dead - 1); rest != 0; rest &= rest - 1) {
+      if (needs_destructor(span, word, rest)) kept |= rest & -rest;
+    }
   }
   span.pending->words()[word] |= kept;
   return kept;

@@ -46,6 +46,16 @@ void zero_cells(const Span& span, uint32_t word, uint64_t cells) noexcept {
   }
 }
 
+// What a cell held in another life must not read as a destructor. Its line is written to anyhow as
+// the cell is given out.
+void clear_hidden_words(const Span& span, uint32_t word, uint64_t cells) noexcept {
+  char* const first = g_heap.cell_address(span, word * 64);
+  for (; cells != 0; cells &= cells - 1) {
+    char* const cell = first + static_cast<size_t>(std::countr_zero(cells)) * span.cell_size;
+    store_word(gc::detail::hidden_word(cell, span.cell_size, 1), static_cast<void*>(nullptr));
+  }
+}
+
 // Hands the next free cells of `span` to `thread`. False when there are none left. Under span.lock.
 bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, size_t& bytes) noexcept {
   // [sweep.before-alloc]
@@ -61,6 +71,7 @@ bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, size_t& 
     const size_t most = std::max<size_t>(1, kHandoutBytes / span.cell_size);
     if (most < 64) taken = lowest_bits(taken, static_cast<unsigned>(most));
     __atomic_store_n(alloc + w, before | taken, __ATOMIC_RELAXED);
+    if (span.kind == Kind::kDestructor) clear_hidden_words(span, w, taken);
     if (__builtin_expect(zero_early(), 0)) zero_cells(span, w, taken);
     if (allocates_black(thread, generation)) mark_cells(span, w, taken);  // [alloc.black]
     CacheEntry& entry = thread.cache[cache_index];

@@ -50,13 +50,6 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
     }
     pending = ::new (memory) PendingCells;
   }
-  if (kind == Kind::kDestructor && !run.zeroed && owner_of_large == nullptr) {
-    // What a cell held in another life must not read as a destructor.
-    char* const memory = g_heap.page_address(run.first);
-    for (uint32_t i = 1; i <= cells; ++i) {
-      std::memset(memory + i * cell_size - sizeof(void*), 0, sizeof(void*));
-    }
-  }
   {
     const std::lock_guard guard(span.lock);
     span.first_page = run.first;
