@@ -89,6 +89,16 @@ inline T* make_finalized() {
 }
 template <auto F, typename T>
 inline void release_finalized(const T&) {}
+template <typename T>
+inline void destroy(T* object) {
+  object->~T();
+}
+template <typename T>
+inline T* make_destroyed() {
+  return make_finalized<T, destroy<T>>();
+}
+template <typename T>
+inline void release_destroyed(const T&) {}
 inline void finish_finalizers() {
   GC_gcollect();
   while (GC_invoke_finalizers() > 0) {

@@ -57,6 +57,15 @@ inline void release_finalized(T* object) {
   F(object);
   std::free(object);
 }
+template <typename T>
+inline T* make_destroyed() {
+  return make<T>();
+}
+template <typename T>
+inline void release_destroyed(T* object) {
+  object->~T();
+  std::free(object);
+}
 inline void finish_finalizers() {}
 
 inline void collect() {}

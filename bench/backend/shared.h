@@ -88,6 +88,12 @@ inline Ref<T> make_finalized() {
 }
 template <auto F, typename T>
 inline void release_finalized(const T&) {}
+template <typename T>
+inline Ref<T> make_destroyed() {
+  return make<T>();
+}
+template <typename T>
+inline void release_destroyed(const T&) {}
 inline void finish_finalizers() {}
 
 inline void collect() {}

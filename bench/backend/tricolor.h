@@ -22,6 +22,8 @@
 //   [Weak<T>]      set(T*), lock(); lives in malloc's memory and stays where it is
 //   make_finalized<T, f>()  f(T*) is called once when the object has died
 //   release_finalized<f>(r), finish_finalizers()
+//   make_destroyed<T>()  its destructor is called once when the object has died
+//   release_destroyed(r)
 //   collect()      a full collection now; nothing where kCollects is false
 //   pause_collections(bool)  none on its own account while true
 //   collections()  how many so far
@@ -108,6 +110,12 @@ inline T* make_finalized() {
 }
 template <auto F, typename T>
 inline void release_finalized(const T&) {}
+template <typename T>
+inline T* make_destroyed() {
+  return make<T>();
+}
+template <typename T>
+inline void release_destroyed(const T&) {}
 inline void finish_finalizers() {
   tricolor::runtime::collect();
   tricolor::runtime::wait_for_finalizers();
