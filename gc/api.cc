@@ -164,12 +164,17 @@ using runtime::Thread;
 void* allocate_array(std::size_t count, std::size_t element_size, std::size_t alignment, Kind kind,
                      std::size_t& cell_size) {
   std::size_t bytes = 0;
+  std::size_t with_extra = 0;
   if (__builtin_mul_overflow(count, element_size, &bytes) ||
-      __builtin_add_overflow(bytes, array_extra(kind) + kPageSize, &bytes)) {
+      __builtin_add_overflow(bytes, array_extra(kind) + kPageSize, &with_extra)) {
     throw std::bad_array_new_length();
   }
-  bytes = (bytes - kPageSize + kWord - 1) / kWord * kWord;
-  bytes = aligned_cell_size(bytes, alignment);
+  if (kind == Kind::kLeaf && fills_cell(bytes) && aligned_cell_size(bytes, alignment) == bytes) {
+    kind = Kind::kLeafWhole;
+  } else {
+    bytes = (bytes + array_extra(kind) + kWord - 1) / kWord * kWord;
+    bytes = aligned_cell_size(bytes, alignment);
+  }
   cell_size = cell_size_for(bytes);
   void* cell;
   if (cell_size <= kMaxSmallSize) {
@@ -189,18 +194,20 @@ void* allocate_array(std::size_t count, std::size_t element_size, std::size_t al
   } else {
     cell = allocate_large(cell_size, kind);
   }
+  if (kind == Kind::kLeafWhole) return cell;
   const unsigned at = kind == Kind::kDestructor ? 2 : 1;
   store_word(hidden_word(cell, cell_size, at),
              reinterpret_cast<void*>(count));  // NOLINT(performance-no-int-to-ptr)
   return cell;
 }
 
-std::size_t array_size_of(const void* array) noexcept {
+std::size_t array_size_of(const void* array, std::size_t element_size) noexcept {
   if (array == nullptr) return 0;
   const Cell cell = g_heap.find_allocated(array);
   if (!cell || g_heap.cell_address(cell) != array) {
     runtime::fatal("gc::array_size(%p): not the address of a collected array", array);
   }
+  if (cell.span->kind == Kind::kLeafWhole) return cell.span->cell_size / element_size;
   const unsigned at = cell.span->kind == Kind::kDestructor ? 2 : 1;
   return reinterpret_cast<std::size_t>(
       load_word(hidden_word(const_cast<void*>(array), cell.span->cell_size, at)));

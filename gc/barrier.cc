@@ -10,7 +10,6 @@ namespace tricolor::gc {
 
 using runtime::Cell;
 using runtime::g_heap;
-using runtime::Kind;
 using runtime::Thread;
 
 namespace {
@@ -18,7 +17,7 @@ namespace {
 void shade_cell(Thread& thread, Cell cell) noexcept {
   if (g_heap.is_marked(cell)) return;
   ThreadData& data = *thread.data;
-  if (cell.span->kind != Kind::kLeaf) {
+  if (!detail::is_leaf_kind(cell.span->kind)) {
     uint32_t n = data.buffered.load(std::memory_order_relaxed);
     if (n == ThreadData::kBufferCapacity) {
       flush_buffer(data);

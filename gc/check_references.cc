@@ -32,7 +32,6 @@ namespace tricolor::gc {
 using detail::TypeInfo;
 using runtime::Cell;
 using runtime::g_heap;
-using runtime::Kind;
 using runtime::Span;
 using runtime::Thread;
 namespace os = runtime::os;
@@ -153,7 +152,7 @@ class ExactMark {
     while (size_ > 0) {
       char* const object = stack_[--size_];
       const Span& span = *g_heap.find(object).span;
-      if (span.kind == Kind::kLeaf) continue;
+      if (detail::is_leaf_kind(span.kind)) continue;
       for (size_t at = 0; at + sizeof(void*) <= span.cell_size; at += sizeof(void*)) {
         if (is_reference_word(object + at))
           add(*reinterpret_cast<void* const volatile*>(object + at));
@@ -231,7 +230,7 @@ void report_raw_references(Thread&) noexcept {
   exact.drain();
   int reports = 0;
   runtime::g_spans.for_each([&](Span& span) {
-    if (span.kind != Kind::kLeaf) report_holder(exact, span, reports);
+    if (!detail::is_leaf_kind(span.kind)) report_holder(exact, span, reports);
   });
   runtime::g_handshake.resume();
   g_exact = nullptr;
@@ -243,7 +242,7 @@ void check_reference_slot(const void* slot, const char* type) noexcept {
   const runtime::RuntimeScope scope(Thread::attached_or_fatal());
   if (g_heap.contains(slot)) {
     const Cell cell = g_heap.find(slot);
-    if (cell && cell.span->kind != Kind::kLeaf) {
+    if (cell && !detail::is_leaf_kind(cell.span->kind)) {
       const size_t word = word_number(slot);
       if (table_reaches(word)) {
         __atomic_fetch_or(&g_reference_words[word / 64], uint64_t{1} << (word % 64),

@@ -244,7 +244,7 @@ bool Collector::revive_in_cycles() {
 // What the object refers to, marked by steps that leave the marker's stack room: a spill could drop
 // what is not marked yet, in every walk anew.
 void Collector::mark_contents_at_once(Marker& marker, runtime::Cell cell) {
-  if (cell.span->kind == runtime::Kind::kLeaf) return;
+  if (detail::is_leaf_kind(cell.span->kind)) return;
   const char* const object = runtime::g_heap.cell_address(cell);
   const size_t size = cell.span->cell_size;
   for (size_t at = 0; at < size; at += detail::kMaxSmallSize) {

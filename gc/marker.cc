@@ -10,7 +10,6 @@ namespace tricolor::gc {
 
 using runtime::Cell;
 using runtime::g_heap;
-using runtime::Kind;
 
 bool Marker::ensure_stack() noexcept {
   if (stack_ == nullptr) stack_ = g_worklist.take_stack();
@@ -69,7 +68,7 @@ void Marker::add_large(uint64_t offset) noexcept {
   const auto size = static_cast<int64_t>(cell.span->cell_size);
   ++counts_.objects;
   counts_.marked_bytes += size;
-  if (cell.span->kind == Kind::kLeaf) return;
+  if (detail::is_leaf_kind(cell.span->kind)) return;
   counts_.marked_scan_bytes += size;
   const auto item = static_cast<uint64_t>(g_heap.cell_address(cell) - g_heap.base());
   g_worklist.put_items(WorkKind::kObjects, &item, 1);
@@ -111,7 +110,7 @@ void Marker::scan_block(WorkBlock& block) noexcept {
       continue;
     }
     const Cell cell = g_heap.find(address);
-    if (!cell || cell.span->kind == Kind::kLeaf) continue;
+    if (!cell || detail::is_leaf_kind(cell.span->kind)) continue;
     const char* const object = g_heap.cell_address(cell);
     const size_t size = cell.span->cell_size;
     uint64_t later[64];

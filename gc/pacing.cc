@@ -337,7 +337,7 @@ void Pacing::account_cpu_locked(int64_t collector_ns, int64_t now_ns) noexcept {
 namespace tricolor::runtime {
 
 void charge_allocation(Thread& thread, size_t bytes, Kind kind) noexcept {
-  gc::g_pacing.charge(thread, static_cast<int64_t>(bytes), kind != Kind::kLeaf);
+  gc::g_pacing.charge(thread, static_cast<int64_t>(bytes), !gc::detail::is_leaf_kind(kind));
   gc::g_collector.stress(thread);
 }
 

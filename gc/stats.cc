@@ -27,7 +27,6 @@ using runtime::Thread;
 namespace {
 
 using detail::kCacheEntries;
-using detail::kClassCount;
 
 // Of threads that are gone; guarded by the threads' lock.
 std::array<uint64_t, kCacheEntries> g_departed_handed{};
@@ -49,7 +48,7 @@ void fill_mem_stats(MemStats& stats) {
   const runtime::RuntimeScope scope(self);
   runtime::lock_threads(&self);
   for (unsigned i = 0; i < kCacheEntries; ++i) {
-    const unsigned cls = i % kClassCount;
+    const unsigned cls = detail::class_at(i);
     uint64_t handed = g_departed_handed[i];
     for (const Thread* t = g_threads.first(); t != nullptr; t = t->next) {
       // [stats.add-up]

@@ -12,7 +12,6 @@ namespace tricolor::gc {
 
 using runtime::Cell;
 using runtime::g_heap;
-using runtime::Kind;
 using runtime::Span;
 using runtime::Thread;
 
@@ -44,7 +43,7 @@ void check_marks() noexcept {
     if (cell && !g_heap.is_marked(cell)) report_unmarked("a root", target, cell);
   });
   runtime::g_spans.for_each([](Span& span) {
-    if (span.kind == Kind::kLeaf) return;
+    if (detail::is_leaf_kind(span.kind)) return;
     for (uint32_t i = 0; i < span.cells; ++i) {
       const Cell cell{&span, i};
       if (g_heap.is_marked(cell) && g_heap.is_allocated(cell)) {

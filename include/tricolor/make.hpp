@@ -17,7 +17,8 @@ namespace detail {
 [[nodiscard]] TRICOLOR_API void* allocate_array(std::size_t count, std::size_t element_size,
                                                 std::size_t alignment, Kind kind,
                                                 std::size_t& cell_size);  // zeroed, count stored
-[[nodiscard]] TRICOLOR_API std::size_t array_size_of(const void* array) noexcept;
+[[nodiscard]] TRICOLOR_API std::size_t array_size_of(const void* array,
+                                                     std::size_t element_size) noexcept;
 TRICOLOR_API void destroy_object(void* object) noexcept;
 [[nodiscard]] TRICOLOR_API bool is_live_object(const void* address) noexcept;
 #if TRICOLOR_CHECKS
@@ -108,10 +109,12 @@ template <class T>
 }
 
 // The number of elements of an array made by gc::make_array. `array` is the pointer that it
-// returned.
+// returned, and T its element type.
 template <class T>
 [[nodiscard]] std::size_t array_size(T* array) noexcept {
-  return detail::array_size_of(const_cast<const void*>(static_cast<const volatile void*>(array)));
+  static_assert(!std::is_void_v<T>, "the elements' type is needed");
+  return detail::array_size_of(const_cast<const void*>(static_cast<const volatile void*>(array)),
+                               sizeof(T));
 }
 
 // Ends one object (or array) now: its destructor runs on this thread, weak references to it read

@@ -115,7 +115,7 @@ bool refill(Thread& thread, unsigned cache_index) noexcept {
 void* pop_cell(Thread& thread, unsigned cache_index) noexcept {
   CacheEntry& entry = thread.cache[cache_index];
   char* cell = entry.base + static_cast<size_t>(std::countr_zero(entry.free)) *
-                                gc::detail::class_size(cache_index % gc::detail::kClassCount);
+                                gc::detail::class_size(gc::detail::class_at(cache_index));
   asm volatile("" : "+r"(cell));  // [alloc.address-first]
   store_word(entry.free, entry.free & (entry.free - 1));
   return cell;

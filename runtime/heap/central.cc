@@ -10,8 +10,6 @@
 
 namespace tricolor::runtime {
 
-using gc::detail::kClassCount;
-
 constinit Central g_central;
 
 uint32_t live_cells_locked(const Span& span) noexcept {
@@ -60,8 +58,7 @@ Span* Central::acquire(unsigned cache_index) noexcept {
       }
     }
   }
-  return g_spans.create_small(static_cast<Kind>(cache_index / kClassCount),
-                              cache_index % kClassCount);
+  return g_spans.create_small(gc::detail::kind_at(cache_index), gc::detail::class_at(cache_index));
 }
 
 // Moves a span from `expected` to the list or the page heap, according to its live cells, which are

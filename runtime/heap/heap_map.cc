@@ -116,7 +116,7 @@ bool HeapMap::is_own_memory(uintptr_t address) const noexcept {
 }
 
 void HeapMap::publish_span(const Span& span) noexcept {
-  const unsigned info = span.size_class | (span.kind == Kind::kLeaf ? 0x80u : 0u);
+  const unsigned info = span.size_class | (gc::detail::is_leaf_kind(span.kind) ? 0x80u : 0u);
   for (uint32_t i = 0; i < span.pages; ++i) {
     const uint32_t page = span.first_page + i;
     if (span.is_large()) __atomic_store_n(large_head_ + page, span.first_page, __ATOMIC_RELAXED);

@@ -3,12 +3,14 @@
 //
 //   scan, leaf         [ object ........................ ]      arrays: [ elements .. | count ]
 //   destructor         [ object ............. | TypeInfo ]      arrays: [ elements .. | count | TypeInfo ]
+//   whole leaf arrays  [ elements .................... ]      they fill the cell: the count follows from its size
 //
 // The hidden words are the last words of the cell, so a pointer one past the last element of an
-// array still points into its own cell. A TypeInfo word of zero means that there is nothing to
-// destroy (not yet constructed, or destroyed already).
+// array still points into its own cell, but for whole ones. A TypeInfo word of zero means that
+// there is nothing to destroy (not yet constructed, or destroyed already).
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -81,6 +83,14 @@ constexpr Kind kind_of() noexcept {
     return Kind::kDestructor;
   }
   return is_leaf_v<T> ? Kind::kLeaf : Kind::kScan;
+}
+
+// Whether a leaf array of so many bytes is laid out without a count, which would push it into the
+// next size class: powers of two, and large ones of whole granules. Others keep the word, so that a
+// gc::ptr one past the end of references still refers to the array.
+constexpr bool fills_cell(std::size_t bytes) noexcept {
+  if (bytes > kMaxSmallSize) return bytes % kGranule == 0;
+  return bytes >= kGranule && std::has_single_bit(bytes);
 }
 
 inline constexpr std::size_t kWord = sizeof(void*);

@@ -79,12 +79,34 @@ enum class Kind : std::uint8_t {
   kScan,        // scanned word by word; nothing happens at death
   kLeaf,        // holds no references: never scanned
   kDestructor,  // scanned; the last word of the cell names the destructor to run at death
+  // A leaf array that fills its cell: no word is left for the count, which follows from the cell's
+  // size. Small ones are powers of two.
+  kLeafWhole,
 };
-inline constexpr unsigned kKindCount = 3;
-inline constexpr unsigned kCacheEntries = kKindCount * kClassCount;
+inline constexpr unsigned kKindCount = 3;  // that have all size classes
+
+constexpr bool is_leaf_kind(Kind kind) noexcept {
+  return kind == Kind::kLeaf || kind == Kind::kLeafWhole;
+}
+
+// The entries of a table of caches: each kind's size classes, then the powers of two from 16 bytes
+// to 32 KiB for whole arrays.
+inline constexpr unsigned kFirstWhole = kKindCount * kClassCount;
+inline constexpr unsigned kCacheEntries = kFirstWhole + 12;
 
 constexpr unsigned cache_index(Kind kind, unsigned cls) noexcept {
-  return static_cast<unsigned>(kind) * kClassCount + cls;
+  if (kind != Kind::kLeafWhole) return static_cast<unsigned>(kind) * kClassCount + cls;
+  return kFirstWhole + static_cast<unsigned>(std::countr_zero(class_size(cls) / kGranule));
 }
+constexpr Kind kind_at(unsigned index) noexcept {
+  return index < kFirstWhole ? static_cast<Kind>(index / kClassCount) : Kind::kLeafWhole;
+}
+constexpr unsigned class_at(unsigned index) noexcept {
+  return index < kFirstWhole ? index % kClassCount
+                             : size_class_of(kGranule << (index - kFirstWhole));
+}
+
+static_assert(cache_index(Kind::kLeafWhole, size_class_of(kMaxSmallSize)) == kCacheEntries - 1);
+static_assert(class_at(kCacheEntries - 1) == kSmallClasses);
 
 }  // namespace tricolor::gc::detail
