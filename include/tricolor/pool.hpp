@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -62,6 +63,58 @@ class [[nodiscard]] Lease {
   T* object_;
 };
 
+// Whether an object is cleared as it is put: `true`, `false`, or a function that does it.
+template <class Arg>
+class ClearOption {
+ public:
+  ClearOption() noexcept = default;
+  ClearOption(std::nullptr_t) noexcept {}
+  template <std::same_as<bool> Bool>  // no other type converts to it
+  ClearOption(Bool on) noexcept : on_(on) {}
+  template <class F>
+  requires(!std::is_same_v<std::decay_t<F>, ClearOption> &&
+           std::is_invocable_v<std::decay_t<F>&, Arg>) ClearOption(F&& how)
+      : on_(true), how_(std::forward<F>(how)) {}
+
+  explicit operator bool() const noexcept { return on_; }
+  bool is_function() const noexcept { return how_ != nullptr; }
+  void operator()(Arg object) const { how_(object); }
+
+ private:
+  bool on_ = false;
+  std::function<void(Arg)> how_;
+};
+
+namespace detail {
+
+template <class T>
+inline constexpr bool kClearable =
+    !std::is_const_v<T> && std::is_default_constructible_v<T> &&
+    (std::is_nothrow_default_constructible_v<T> || std::is_move_assignable_v<T>);
+
+// Makes `object` what T() is.
+template <class T>
+void clear_object(T& object) {
+  if constexpr (std::is_nothrow_default_constructible_v<T>) {
+    std::destroy_at(&object);
+    std::construct_at(&object);
+  } else if constexpr (kClearable<T>) {
+    object = T();
+  }
+}
+
+template <class T>
+void clear_with(const ClearOption<T&>& clear, T& object) {
+  if (!clear) return;
+  if (clear.is_function()) {
+    clear(object);
+  } else {
+    clear_object(object);
+  }
+}
+
+}  // namespace detail
+
 // What a pool may be told beyond how to make an object. All members are optional, and called
 // without any lock, on the thread that gets or puts.
 template <class T>
@@ -71,6 +124,10 @@ struct PoolOptions {
   // Run on an object before it is handed out again: no user can forget to clear what the last one
   // left in it. Fresh objects are not reset.
   std::function<void(T&)> reset = {};
+  // Makes an object what T() is, or runs the function on it, as it is put: the pool keeps nothing
+  // alive that the object referred to, and nobody sees it. std::invalid_argument from the pool's
+  // constructor for `true` where T() is not possible.
+  ClearOption<T&> clear = {};
   // Whether an object that is put should be kept.
   std::function<bool(const T&)> keep = {};
   // The bytes an object holds on to, itself included; sizeof(T) if not given.
@@ -80,6 +137,27 @@ struct PoolOptions {
   // How many objects a thread keeps beyond the one in its private slot.
   std::uint32_t max_shared_per_thread = UINT32_MAX;
 };
+
+namespace detail {
+
+template <class T>
+void check_clearable(const PoolOptions<T>& options) {
+  if (options.clear && !options.clear.is_function() && !kClearable<T>) {
+    throw std::invalid_argument(
+        "sync::PoolOptions: clear = true asks for T() of a type without it; give a function");
+  }
+}
+
+template <class T>
+bool accepts(const PoolOptions<T>& options, const T& object) {
+  if (options.max_retained_bytes != SIZE_MAX &&
+      (options.size_of ? options.size_of(object) : sizeof(T)) > options.max_retained_bytes) {
+    return false;
+  }
+  return !options.keep || options.keep(object);
+}
+
+}  // namespace detail
 
 // Objects that are used for a while and then again by somebody else: buffers, parsers, requests.
 // A cache, not a store: which object a get() returns, and whether a put() is ever seen again, is
@@ -113,7 +191,10 @@ class Pool {
   explicit Pool(Options options)
       : limited_(options.keep != nullptr || options.max_retained_bytes != SIZE_MAX),
         options_(std::move(options)),
-        head_{.owner = {}, .inlined = TRICOLOR_CHECKS == 0 && !limited_ && !options_.reset} {}
+        head_{.owner = {},
+              .inlined = TRICOLOR_CHECKS == 0 && !limited_ && !options_.reset && !options_.clear} {
+    detail::check_clearable(options_);
+  }
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
@@ -192,20 +273,13 @@ class Pool {
   }
 
   TRICOLOR_NOINLINE void put_slow(T* object, [[maybe_unused]] CallSite where) {
-    if (limited_ && !accepts(*object)) return detail::count_discarded(head_);
+    if (limited_ && !detail::accepts(options_, *object)) return detail::count_discarded(head_);
+    detail::clear_with(options_.clear, *object);
 #if TRICOLOR_CHECKS
     detail::check_put(head_, object, type(), where);
 #endif
     if (!head_.inlined && detail::put_private(head_, head_.epoch, erase(object))) return;
     detail::put_slow(head_, erase(object), options_.max_shared_per_thread);
-  }
-
-  bool accepts(const T& object) const {
-    if (options_.max_retained_bytes != SIZE_MAX &&
-        (options_.size_of ? options_.size_of(object) : sizeof(T)) > options_.max_retained_bytes) {
-      return false;
-    }
-    return !options_.keep || options_.keep(object);
   }
 
   void end_lease(T* object, bool back) {

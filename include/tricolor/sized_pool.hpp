@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include <tricolor/detail/config.hpp>
@@ -11,13 +13,53 @@
 
 namespace tricolor::sync {
 
-// Buffers from `smallest` to `largest` bytes (rounded up to powers of two), each power a pool of
-// its own with everything that a Pool promises. get() rounds up to the bucket; put() takes
-// back whole collected buffers of a bucket's size alone, as get() gives them, so that a buffer
-// never comes back smaller than it was asked for. The contents are what the last user left; fresh
-// ones are zero.
+// Makes a buffer of n bytes: any callable that takes n and returns the address of a collected leaf
+// array (std::byte*, char*, unsigned char*, void*) or a span over one, as gc::make_array<std::byte>
+// does.
+class BufferFunction {
+ public:
+  BufferFunction() noexcept = default;
+  BufferFunction(std::nullptr_t) noexcept {}
+  template <class F>
+  requires(!std::is_same_v<std::decay_t<F>, BufferFunction> &&
+           std::is_invocable_v<std::decay_t<F>&, std::size_t>) BufferFunction(F&& f)
+      : make_([f = std::make_shared<std::decay_t<F>>(std::forward<F>(f))](std::size_t n) {
+          return address((*f)(n));
+        }) {}
+  explicit operator bool() const noexcept { return make_ != nullptr; }
+  std::byte* operator()(std::size_t n) const { return make_(n); }
+
+ private:
+  template <class Result>
+  static std::byte* address(const Result& made) {
+    if constexpr (requires { made.data(); }) {
+      return static_cast<std::byte*>(static_cast<void*>(made.data()));
+    } else {
+      return static_cast<std::byte*>(static_cast<void*>(made));
+    }
+  }
+  std::function<std::byte*(std::size_t)> make_;
+};
+
+struct SizedPoolOptions {
+  // The smallest and the largest size that may be asked for: 1 <= min <= max <= 2^40.
+  std::size_t min = 1;
+  std::size_t max = std::size_t{1} << 20;
+  // Makes a buffer of exactly n bytes, a bucket's size, when there is none; gc::make_array
+  // <std::byte> if not given. An address of nullptr leaves get() with an empty buffer.
+  BufferFunction new_fn = {};
+  // Zeroes a buffer, or does what the function does, as it is put: nobody sees what an earlier user
+  // left in it.
+  ClearOption<std::span<std::byte>> clear = {};
+};
+
+// Buffers in buckets of powers of two, each a pool of its own with everything that a Pool promises.
+// get(n) takes sizes between the bounds and rounds up to the bucket; put() takes back whole
+// collected buffers of a bucket's size alone, as get() gives them, so that a buffer never comes
+// back smaller than it was asked for. The contents are what the last user left, unless `clear` is
+// set; fresh ones are zero. A buffer costs its bucket's bytes and no more (16 below that).
 //
-//     sync::SizedPool buffers;
+//     sync::SizedPool buffers({.min = 512, .max = 65536});
 //     std::span<std::byte> b = buffers.get(1000);   // b.size() == 1024
 //     buffers.put(b);
 //
@@ -26,20 +68,23 @@ namespace tricolor::sync {
 class SizedPool {
  public:
   using Buffer = std::span<std::byte>;
+  using Options = SizedPoolOptions;
 
-  // std::invalid_argument unless 1 <= smallest <= largest <= 2^40.
-  TRICOLOR_API explicit SizedPool(std::size_t smallest = 64,
-                                  std::size_t largest = std::size_t{1} << 20);
+  SizedPool() : SizedPool(Options{}) {}
+  // std::invalid_argument for bounds that make no sense.
+  TRICOLOR_API explicit SizedPool(Options options);
+  SizedPool(std::size_t min, std::size_t max) : SizedPool(Options{.min = min, .max = max}) {}
   TRICOLOR_API ~SizedPool();
   SizedPool(const SizedPool&) = delete;
   SizedPool& operator=(const SizedPool&) = delete;
 
-  // The smallest bucket that holds n bytes; n = 0 gives the smallest one. std::length_error when n
-  // is above max_size(), std::bad_alloc.
+  // The smallest bucket that holds n bytes. std::out_of_range when n is below min or above max;
+  // std::bad_alloc; what new_fn throws, and std::invalid_argument for a buffer of another size from
+  // it.
   [[nodiscard]] TRICOLOR_API Buffer get(std::size_t n);
-  // A buffer of this get(); an empty one without an address is ignored. std::invalid_argument,
-  // which says what was given and what is accepted, for anything else: a part of a buffer, another
-  // size, memory that is not a buffer's.
+  // A buffer of this get(); an empty one without an address is ignored. std::out_of_range for a
+  // size outside of the buckets; std::invalid_argument, which says what was given and what is
+  // accepted, for anything else: a part of a buffer, another size, memory that is not a buffer's.
   TRICOLOR_API void put(Buffer buffer, CallSite where = CallSite::current());
   void put(std::byte* data, std::size_t size, CallSite where = CallSite::current()) {
     put(Buffer(data, size), where);
@@ -66,9 +111,10 @@ class SizedPool {
   };
   Lease lease(std::size_t n) { return Lease(*this, get(n)); }
 
-  std::size_t min_size() const noexcept { return smallest_; }
-  std::size_t max_size() const noexcept { return largest_; }
-  // What get(n) would give; std::length_error as there.
+  // The bounds as they were given; buffers are as large as bucket_size(max_size()).
+  std::size_t min_size() const noexcept { return options_.min; }
+  std::size_t max_size() const noexcept { return options_.max; }
+  // What get(n) would give; std::out_of_range as there.
   [[nodiscard]] TRICOLOR_API std::size_t bucket_size(std::size_t n) const;
 
   // Of all buckets together.
@@ -79,7 +125,8 @@ class SizedPool {
   struct Buckets;
   Pool<std::byte>& bucket_of(std::size_t size) const noexcept;
 
-  std::size_t smallest_, largest_;
+  Options options_;
+  std::size_t smallest_ = 0, largest_ = 0;  // buckets
   std::unique_ptr<Buckets> buckets_;
 };
 
