@@ -17,7 +17,10 @@ namespace tricolor::sync {
 // N objects of type T inside the pool, each on cache lines of its own, handed out and taken back.
 // Nothing is ever allocated, nothing collected, and no two threads have the same object. get()
 // returns nullptr when all N are out. The objects are made when the pool is and destroyed when it
-// is; in between they keep whatever the last user left.
+// is; in between they keep whatever the last user left. Where T() is constexpr the pool needs no
+// initialiser at run time:
+//
+//     constinit sync::StaticPool<Message, 64> messages;
 //
 // A T with gc::ptr fields is traced only if the pool lies in a collected object:
 // gc::make<sync::StaticPool<T, N>>(); elsewhere such a T holds gc::root fields.
@@ -29,7 +32,7 @@ class alignas(64) StaticPool {
   using element_type = T;
   using Lease = sync::Lease<T, StaticPool>;
 
-  StaticPool() { fill(); }
+  constexpr StaticPool() = default;
   StaticPool(const StaticPool&) = delete;
   StaticPool& operator=(const StaticPool&) = delete;
 
@@ -37,20 +40,20 @@ class alignas(64) StaticPool {
   // How many are in the pool right now.
   std::size_t available() const noexcept {
     std::size_t count = 0;
-    for (const std::atomic<std::uint64_t>& word : free_) {
+    for (const std::atomic<std::uint64_t>& word : taken_) {
       count += static_cast<std::size_t>(std::popcount(word.load(std::memory_order_relaxed)));
     }
-    return count;
+    return N - count;
   }
 
   [[nodiscard]] T* get() noexcept {
     for (std::size_t w = 0; w < kWords; ++w) {
-      std::uint64_t free = free_[w].load(std::memory_order_relaxed);
-      while (free != 0) {
-        const unsigned bit = static_cast<unsigned>(std::countr_zero(free));
+      std::uint64_t taken = taken_[w].load(std::memory_order_relaxed);
+      while ((~taken & valid(w)) != 0) {
+        const auto bit = static_cast<unsigned>(std::countr_zero(~taken));
         // Acquire: what the user before did to the object, who gave it back with release.
-        if (free_[w].compare_exchange_weak(free, free & (free - 1), std::memory_order_acquire,
-                                           std::memory_order_relaxed)) {
+        if (taken_[w].compare_exchange_weak(taken, taken | std::uint64_t{1} << bit,
+                                            std::memory_order_acquire, std::memory_order_relaxed)) {
           return &cells_[w * 64 + bit].object;
         }
       }
@@ -68,7 +71,7 @@ class alignas(64) StaticPool {
                                   std::to_string(N) + " of this pool");
     }
     const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-    if ((free_[index / 64].fetch_or(bit, std::memory_order_release) & bit) != 0) {
+    if ((taken_[index / 64].fetch_and(~bit, std::memory_order_release) & bit) == 0) {
       throw std::invalid_argument("sync::StaticPool: object " + std::to_string(index) +
                                   " is put, but it is in the pool already");
     }
@@ -84,12 +87,9 @@ class alignas(64) StaticPool {
   };
   static constexpr std::size_t kWords = (N + 63) / 64;
 
-  void fill() noexcept {
-    for (std::size_t w = 0; w < kWords; ++w) {
-      const std::size_t left = N - w * 64;
-      free_[w].store(left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1,
-                     std::memory_order_relaxed);
-    }
+  static constexpr std::uint64_t valid(std::size_t w) noexcept {
+    const std::size_t left = N - w * 64;
+    return left >= 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
   }
   std::size_t index_of(const T* object) const noexcept {
     const auto* const address = reinterpret_cast<const char*>(object);
@@ -103,8 +103,8 @@ class alignas(64) StaticPool {
     if (back) put(object);
   }
 
-  std::array<std::atomic<std::uint64_t>, kWords> free_;
-  std::array<Cell, N> cells_;
+  std::array<std::atomic<std::uint64_t>, kWords> taken_{};
+  std::array<Cell, N> cells_{};
 };
 
 }  // namespace tricolor::sync

@@ -11,6 +11,25 @@ static_assert(alignof(sync::StaticPool<Item, 4>) >= 64);
 static_assert(sizeof(sync::StaticPool<Item, 4>) == 5 * 64);
 static_assert(!std::is_copy_constructible_v<sync::StaticPool<Item, 4>>);
 
+struct Early {
+  int value = 4;
+  gc::root<Item> item;
+};
+constinit sync::StaticPool<Early, 3> early;
+
+// Runs before main, maybe before any initialiser of this file: the pool is there.
+const bool used_early = [] {
+  Early* const object = early.get();
+  const bool whole = object != nullptr && object->value == 4;
+  early.put(object);
+  return whole;
+}();
+
+TEST_CASE("static pool: a constinit one is there before main") {
+  CHECK(used_early);
+  CHECK(early.available() == 3);
+}
+
 TEST_CASE("static pool: it gives its capacity, and then nullptr") {
   sync::StaticPool<Item, 100> pool;
   CHECK(pool.capacity() == 100);
