@@ -2,7 +2,10 @@
 #pragma once
 
 #include <tricolor/sync/bounded_pool.hpp>
+#include <tricolor/sync/cache.hpp>
 #include <tricolor/sync/defer_stack.hpp>
+#include <tricolor/sync/evictor.hpp>
+#include <tricolor/sync/layered_cache.hpp>
 #include <tricolor/sync/map.hpp>
 #include <tricolor/sync/slab_pool.hpp>
 #include <tricolor/sync/snapshot.hpp>
