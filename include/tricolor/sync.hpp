@@ -5,6 +5,7 @@
 #include <tricolor/sync/cache.hpp>
 #include <tricolor/sync/defer_stack.hpp>
 #include <tricolor/sync/evictor.hpp>
+#include <tricolor/sync/lane.hpp>
 #include <tricolor/sync/layered_cache.hpp>
 #include <tricolor/sync/map.hpp>
 #include <tricolor/sync/slab_pool.hpp>
