@@ -10,6 +10,7 @@
 #include "runtime/thread.h"
 
 #include <tricolor/root.hpp>
+#include <tricolor/sync/memory_guard.hpp>
 
 namespace tricolor::sync::detail {
 
@@ -28,6 +29,8 @@ struct Lists {
 
 Lists* g_lists = nullptr;  // set once, before the hook is registered
 std::atomic<uint64_t> g_steps{0};
+// Set by who wants memory, taken by the hook. Relaxed: it is a request.
+std::atomic<bool> g_drop{false};
 
 // Puts what has been added in front of what is kept.
 void take_over(Lists& lists) noexcept {
@@ -60,6 +63,11 @@ void register_rotation() {
     return gc::g_collector.hooks().add(std::move(hook), true);
   }();
   static_cast<void>(id);
+  static const bool guarded = [] {
+    start_memory_guard_of_environment();
+    return true;
+  }();
+  static_cast<void>(guarded);
 }
 
 void list_for_rotation(PoolState& state) noexcept {
@@ -74,6 +82,7 @@ void list_for_rotation(PoolState& state) noexcept {
 
 void rotate_pools() noexcept {
   Lists& lists = *g_lists;
+  const bool keep = !g_drop.exchange(false, std::memory_order_relaxed);
   take_over(lists);
   uint64_t steps = 0;
   PoolState* before = nullptr;
@@ -81,7 +90,7 @@ void rotate_pools() noexcept {
     ++steps;
     // Once it is off the list somebody else may put it on another.
     PoolState* const next = state->next;
-    if (rotate(*state) || !take_off(*state)) {
+    if (rotate(*state, keep) || !take_off(*state)) {
       before = state;
     } else if (before == nullptr) {
       lists.kept = next;
@@ -92,6 +101,8 @@ void rotate_pools() noexcept {
   }
   g_steps.store(steps, std::memory_order_relaxed);
 }
+
+void drop_pools_at_next_rotation() noexcept { g_drop.store(true, std::memory_order_relaxed); }
 
 uint64_t steps_of_last_rotation() noexcept { return g_steps.load(std::memory_order_relaxed); }
 

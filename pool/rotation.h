@@ -22,6 +22,9 @@ void list_for_rotation(PoolState& state) noexcept;
 
 void rotate_pools() noexcept;
 
+// The next rotation leaves nothing in any pool, not even a victim. Any thread.
+void drop_pools_at_next_rotation() noexcept;
+
 // For tests: the steps that the last rotation took; one a pool it looked at.
 uint64_t steps_of_last_rotation() noexcept;
 

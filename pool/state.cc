@@ -93,7 +93,7 @@ Generation* open_generation(const PoolHead& pool, PoolState& state) {
   }
 }
 
-bool rotate(PoolState& state) noexcept {
+bool rotate(PoolState& state, bool keep) noexcept {
   const LockedState locked(state);
   PoolHead* const pool = state.head_locked();
   if (pool == nullptr) return false;
@@ -101,7 +101,8 @@ bool rotate(PoolState& state) noexcept {
   const bool valid = current != nullptr && current->epoch == pool->epoch.load();  // [pool.current]
   if (valid) begin_epoch_locked(*pool);  // [pool.epoch-first]
   drop(state.victim.load());
-  state.victim.store(valid ? current : nullptr);
+  if (valid && !keep) drop(current);
+  state.victim.store(valid && keep ? current : nullptr);
   if (current != nullptr) state.current.compare_exchange_strong(current, nullptr);
   return valid;
 }

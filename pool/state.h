@@ -74,8 +74,9 @@ Generation* current_generation(const PoolHead& pool, const PoolState& state) noe
 // The same; makes one if there is none. std::bad_alloc.
 Generation* open_generation(const PoolHead& pool, PoolState& state);
 
-// A step of the hook: the victim is dropped, the current generation becomes the victim. False when
-// there is nothing to rotate any more. The collector's thread.
-bool rotate(PoolState& state) noexcept;
+// A step of the hook: the victim is dropped, the current generation becomes the victim, or, if
+// `keep` is false, is dropped too. False when there is nothing to rotate any more. The collector's
+// thread.
+bool rotate(PoolState& state, bool keep) noexcept;
 
 }  // namespace tricolor::sync::detail

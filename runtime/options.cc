@@ -23,7 +23,7 @@ constexpr std::string_view kHandshakeSignalAccepted =
     "number";
 constexpr std::string_view kKeysAccepted =
     "gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
-    "handshakesignal, hangreport";
+    "handshakesignal, hangreport, memoryguard";
 
 // Digits only: no sign, no space, nothing behind them, no overflow.
 std::optional<int64_t> parse_number(std::string_view text, int64_t max) {
@@ -171,6 +171,8 @@ class Parser {
       set_signal(setting, value);
     } else if (key == "handshakesignal") {
       set_handshake_signal(setting, value);
+    } else if (key == "memoryguard") {
+      set_number("GODEBUG", setting, value, 100, options_.memoryguard);
     } else if (key == "hangreport") {
       constexpr int64_t kLongest = 1'000'000;
       set_number("GODEBUG", setting, value, kLongest, options_.hangreport_s);

@@ -8,6 +8,7 @@
 #include <tricolor/sync/lane.hpp>
 #include <tricolor/sync/layered_cache.hpp>
 #include <tricolor/sync/map.hpp>
+#include <tricolor/sync/memory_guard.hpp>
 #include <tricolor/sync/slab_pool.hpp>
 #include <tricolor/sync/snapshot.hpp>
 #include <tricolor/tricolor.hpp>

@@ -234,6 +234,14 @@ TEST_CASE("options: handshakesignal refuses what may not be used") {
   }
 }
 
+TEST_CASE("options: memoryguard takes a percentage") {
+  CHECK(parse_clean({{"GODEBUG", "memoryguard=80"}}).memoryguard == 80);
+  const Outcome outcome = parse({{"GODEBUG", "memoryguard=101"}});
+  CHECK(outcome.options.memoryguard == 0);
+  CHECK(outcome.complaints ==
+        std::vector<std::string>{"GODEBUG|memoryguard=101|a number from 0 to 100|0"});
+}
+
 TEST_CASE("options: hangreport takes seconds") {
   CHECK(parse_clean({{"GODEBUG", "hangreport=5"}}).hangreport_s == 5);
   const Outcome outcome = parse({{"GODEBUG", "hangreport=x"}});
@@ -249,7 +257,7 @@ TEST_CASE("options: an unknown key is named and the others still count") {
   CHECK(outcome.options.scavtrace);
   const std::string rest =
       "|gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
-      "handshakesignal, hangreport|nothing: the key is unknown";
+      "handshakesignal, hangreport, memoryguard|nothing: the key is unknown";
   REQUIRE(outcome.complaints.size() == 4);
   CHECK(outcome.complaints[0] == "GODEBUG|madvdontneed=1" + rest);
   CHECK(outcome.complaints[1] == "GODEBUG| scavtrace=1" + rest);
@@ -360,7 +368,7 @@ TEST_CASE("options: the environment's complaints are lines on stderr") {
         "tricolor: GODEBUG: \"asyncpreemptoff=1\" is not understood; accepted: gctrace, "
         "gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
         "handshakesignal, "
-        "hangreport; using "
+        "hangreport, memoryguard; using "
         "nothing: the key is unknown\n");
 }
 
