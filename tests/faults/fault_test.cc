@@ -12,9 +12,11 @@ bool says_why(const ProcessResult& result) {
           result.err.find("tricolor: check failed") != std::string::npos);
 }
 
-ProcessResult run_with(const std::string& plan, std::uint64_t seed = 1) {
+ProcessResult run_with(const std::string& plan, std::uint64_t seed = 1,
+                       const std::string& mode = {}) {
   ProcessOptions options;
   options.environment["TRICOLOR_FAULTS"] = plan;
+  if (!mode.empty()) options.environment["GODEBUG"] = mode;
   options.environment["TRICOLOR_SEED"] = std::to_string(seed);
   return run_program("fault_program", {}, options);
 }
@@ -123,6 +125,9 @@ TEST_CASE("faults: many calls fail" * doctest::test_suite("long")) {
   }
 }
 
+constexpr const char* kModes[] = {"", "gccheckmark=1", "clobberfree=1", "gcstress=1000",
+                                  "findlost=1"};
+
 // A run makes some 20,000 calls of malloc and as many others, most of them late and alike.
 TEST_CASE("faults: calls fail at random" * doctest::test_suite("stress")) {
   Random random(announce_seed("faults"));
@@ -132,7 +137,9 @@ TEST_CASE("faults: calls fail at random" * doctest::test_suite("stress")) {
     const std::string number = std::to_string(1 + random.below(most));
     std::string plan = random.one_in(2) ? "any:n=" + number : "malloc:n=" + number;
     if (random.one_in(4)) plan = kMany[random.below(std::size(kMany))];
-    check_run(plan, run_with(plan, random.next()));
+    const std::string mode = kModes[random.below(std::size(kModes))];
+    INFO("GODEBUG=", mode);
+    check_run(plan, run_with(plan, random.next(), mode));
   }
 }
 
