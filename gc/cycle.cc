@@ -228,12 +228,14 @@ bool Collector::terminate(uint64_t arrivals) {
 
 // [specials.in_cycles] After a clean round: true if marking has to go on.
 bool Collector::revive_in_cycles() {
-  if (specials().empty() || !specials().queue_in_cycles()) return false;
+  TaskList revived;
+  if (specials().empty() || !specials().take_in_cycles(revived)) return false;
   {
     const std::lock_guard gate(specials().gate_lock());
     specials().set_gate_open(true);
     g_cycle.phase.store(Phase::kMark, std::memory_order_release);
   }
+  finalizer_thread().queue(revived);
   g_handshake.let_go();
   Marker marker;
   finalizer_thread().for_each_root([&](void* target) { marker.add_edge(target); });

@@ -132,9 +132,8 @@ static void clear_weak(Special& special) noexcept {
 }
 
 // [specials.in_cycles]
-bool Specials::queue_in_cycles() noexcept {
+bool Specials::take_in_cycles(TaskList& taken) noexcept {
   if (!any_in_cycles_.load(std::memory_order_relaxed)) return false;
-  TaskList queued;
   for (Shard& shard : shards_) {
     const std::lock_guard guard(shard.lock);
     for (size_t i = 0; i < shard.records.size(); ++i) {
@@ -143,12 +142,10 @@ bool Specials::queue_in_cycles() noexcept {
       if (g_heap.is_marked(g_heap.find(special.object()))) continue;
       clear_weak(special);
       // [specials.once]
-      queued.push(std::move(special.finalizer));
+      taken.push(std::move(special.finalizer));
     }
   }
-  const bool found = !queued.empty();
-  finalizer_thread().queue(queued);
-  return found;
+  return !taken.empty();
 }
 
 void Specials::process_dead() noexcept {

@@ -16,7 +16,8 @@
 // [specials.once]     a finalizer is taken out of its record when it is queued.
 // [specials.in_cycles] what an object with a finalizer for cycles refers to is not marked beforehand. When all else is
 //                     marked, those that are not have died together: their weak references are cleared while the gate
-//                     is closed, their finalizers queued, and marking goes on from them with the gate open again.
+//                     is closed, their finalizers taken, and when the gate is open again queued: a finalizer may
+//                     lock a weak reference to what its object refers to. Marking goes on from them.
 // Threads: any, in a runtime section; the collector's functions say so.
 
 #include <array>
@@ -69,8 +70,8 @@ class Specials {
   void for_each_finalizable(Visit visit) noexcept;
 
   // Collector, gate closed: clears weak references to unmarked objects that have a finalizer for
-  // cycles, and queues these. False if there are none.
-  bool queue_in_cycles() noexcept;
+  // cycles, and takes these. False if there are none.
+  bool take_in_cycles(TaskList& taken) noexcept;
 
   // Collector, gate closed: clears weak references to unmarked objects and queues their finalizers
   // and cleanups. An object whose finalizer is queued is marked. [task.no-memory]

@@ -232,6 +232,31 @@ TEST_CASE("finalizer: in cycles on request, with all that the objects refer to a
   CHECK(locked == 0);
 }
 
+// [specials.in_cycles]
+TEST_CASE("finalizer: one for cycles may lock a weak reference to what its object refers to") {
+  constexpr std::size_t kObjects = 500;
+  std::atomic<int> ran{0}, denied{0};
+  on_fresh_thread([&] {
+    for (std::size_t i = 0; i < kObjects; ++i) {
+      Node* const a = gc::make<Node>(i);
+      a->left = a;
+      a->right = gc::make<Node>(i + 1);
+      const gc::weak<Node> below(a->right.get());
+      gc::set_finalizer(
+          a,
+          [&ran, &denied, below](Node* n) {
+            ++ran;
+            if (below.lock() != n->right.get()) ++denied;
+          },
+          gc::in_cycles);
+      if (i % 50 == 0) runtime::collect();
+    }
+  });
+  for (int i = 0; i < 3; ++i) collect_all();
+  CHECK(ran >= static_cast<int>(kObjects * 95 / 100));
+  CHECK(denied == 0);
+}
+
 TEST_CASE("finalizer: one for cycles comes before that of an object outside that it refers to") {
   Log log;
   on_fresh_thread([&] {

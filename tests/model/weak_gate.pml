@@ -31,18 +31,30 @@
 #define SETS 0
 #endif
 
+/* IN_CYCLES: the finalizer is one for cycles. What its object refers to is not traced beforehand; an unmarked one is
+ * taken behind the gate, with the weak references to it cleared, the gate is opened again, it is queued, and marking
+ * goes on from the queue with further rounds ([specials.in_cycles]). Who takes it from the queue shades it. */
+#ifdef IN_CYCLES
+#define TRACED_BEFORE 0
+#else
+#define TRACED_BEFORE slot[with_finalizer]
+#endif
+
 /* What the finalizer queue holds is reachable, and so is what an object with a finalizer refers to. A lock that has
  * loaded the target but not yet decided to return it holds nothing. */
 #define UNDECIDED(t) (at[t] == AT_LOCK || at[t] == AT_LOCK_PLAIN)
 #define HELD \
   (SET(reg[0]) | SET(reg[2]) | (UNDECIDED(0) -> 0 : SET(flight[0])) | (UNDECIDED(1) -> 0 : SET(flight[1])) \
-   | finalizable | SET(slot[with_finalizer]))
+   | finalizable | SET(TRACED_BEFORE))
 
 byte weak;           /* target of the weak reference */
 byte with_finalizer; /* the object that has a finalizer */
 byte finalizable;    /* the finalizer queue, a set: resurrected, the finalizer not yet begun */
 byte weak_mutex;     /* 0, or the thread + 1, or COLLECTOR */
 bit gate_closed;
+#ifdef IN_CYCLES
+byte revived; /* taken by the collector, not yet queued */
+#endif
 byte locks, retargets, sets;
 #define COLLECTOR 3
 
@@ -64,8 +76,18 @@ byte locks, retargets, sets;
 #include "protocol.pml"
 
 /* The finalizer thread takes an object off its queue. */
+#ifdef IN_CYCLES
+#define SHADE_TAKEN(x) \
+  if \
+  :: marking[me] && !(mark & SET(x)) -> buffer[me] = buffer[me] | SET(x); mark = mark | SET(x) \
+  :: else \
+  fi
+#else
+#define SHADE_TAKEN(x) skip
+#endif
 #define RUN_FINALIZER(x) \
-  d_step { RUNS && A == 0 && (finalizable & SET(x)) -> A = x; finalizable = finalizable & ~SET(x) }
+  d_step { RUNS && A == 0 && (finalizable & SET(x)) -> \
+    A = x; finalizable = finalizable & ~SET(x); SHADE_TAKEN(x) }
 
 proctype Thread(byte me) {
 end:
@@ -177,7 +199,10 @@ proctype Collector() {
        :: finalizable & SET(2) -> mark_grey(2)
        :: else
        fi;
-       mark_grey(slot[with_finalizer]) };
+       mark_grey(TRACED_BEFORE) };
+#ifdef IN_CYCLES
+marking_goes_on:
+#endif
      do
      :: SCAN(1)
      :: SCAN(2)
@@ -207,6 +232,36 @@ proctype Collector() {
      d_step { rounds = 0; dirty = 0; gate_closed = 1; assert_reachable_are_marked() };
      d_step { weak_mutex = 0 };
 
+#ifdef IN_CYCLES
+     if
+     :: d_step { with_finalizer != 0 && !(mark & SET(with_finalizer)) && weak_mutex == 0 ->
+          revived = with_finalizer;
+          with_finalizer = 0;
+          if
+          :: weak == revived -> assert_unreachable(weak); weak = 0
+          :: else
+          fi }
+#ifdef BAD_QUEUED_BEHIND_THE_GATE
+        d_step { finalizable = finalizable | SET(revived) };
+#endif
+        d_step { weak_mutex == 0 -> gate_closed = 0 };
+        d_step {
+#ifndef BAD_QUEUED_BEHIND_THE_GATE
+          finalizable = finalizable | SET(revived);
+#endif
+          revived = 0;
+          if
+          :: finalizable & SET(1) -> mark_grey(1)
+          :: else
+          fi;
+          if
+          :: finalizable & SET(2) -> mark_grey(2)
+          :: else
+          fi };
+        goto marking_goes_on
+     :: with_finalizer == 0 || (mark & SET(with_finalizer))
+     fi;
+#endif
      /* [model.weak] A weak reference is cleared only when its object is unreachable. */
      d_step { weak_mutex == 0 ->
        if
