@@ -84,9 +84,10 @@ void init_collector() {
 
 void start_collector_threads() noexcept { pthread_once(&gc::g_start_once, gc::start_threads); }
 
+void thread_attaches() { gc::watch_thread_for_exit(); }
+
 void thread_attached(Thread& thread) {
   if (thread.data == nullptr) thread.data = new ThreadData;
-  gc::watch_thread_for_exit();
   ThreadData& data = *thread.data;
   data.allocates_black = g_cycle.allocate_black;
   data.black_generation = g_cycle.sweep_generation.load(std::memory_order_relaxed);

@@ -33,13 +33,6 @@ _Unwind_Reason_Code look_at(_Unwind_Context* context, void* argument) noexcept {
   return walk.found || ++walk.frames == kMostFrames ? _URC_END_OF_STACK : _URC_NO_REASON;
 }
 
-bool is_in_exit() noexcept {
-  static const void* const exit_function = dlsym(RTLD_NEXT, "exit");
-  Walk walk{exit_function};
-  _Unwind_Backtrace(look_at, &walk);
-  return walk.found;
-}
-
 struct ThreadWatch {
   ~ThreadWatch() {
     if (is_in_exit()) finalizer_thread().stop_at_exit();
@@ -55,11 +48,20 @@ __attribute__((constructor)) void watch_loading_thread() { watch_thread_for_exit
 
 }  // namespace
 
+bool is_in_exit() noexcept {
+  static const void* const exit_function = dlsym(RTLD_NEXT, "exit");
+  Walk walk{exit_function};
+  _Unwind_Backtrace(look_at, &walk);
+  return walk.found;
+}
+
 void watch_thread_for_exit() {
   if (t_watched) return;  // the thread may be attached again after its thread_locals are gone
   t_watched = true;
   t_watch.arm();
 }
+
+void leave_thread_unwatched() noexcept { t_watched = true; }
 
 bool watch_process_for_exit() noexcept {
   return std::atexit([] { finalizer_thread().stop_at_exit(); }) == 0;

@@ -8,12 +8,19 @@
 // that was made; it tells exit() from the end of its thread by the functions that are on the stack.
 // An exit() by a thread that was never attached is seen by a handler of atexit(), registered again
 // as the work goes on, before the statics that were made until then are gone.
-// Threads: any.
+// Threads: any, under no lock.
 
 namespace tricolor::gc {
 
 // The calling thread's exit() is seen. Once for each thread is enough.
 void watch_thread_for_exit();
+
+// Of the library's own: what watches takes the loader's lock, and whoever holds that may wait for
+// this thread.
+void leave_thread_unwatched() noexcept;
+
+// Whether the calling thread runs what exit() calls.
+bool is_in_exit() noexcept;
 
 // An atexit() handler from here on; false without memory for one. Not under locks: it may allocate.
 bool watch_process_for_exit() noexcept;

@@ -133,6 +133,7 @@ class FinalizerThread::Turn {
  private:
   void give_up() noexcept {
     taken_ = false;
+    finalizers_.turns_.fetch_add(1, std::memory_order_seq_cst);
     finalizers_.runner_.store(nullptr, std::memory_order_release);
   }
 
@@ -351,11 +352,20 @@ void FinalizerThread::wait_for_room(Thread& thread, int64_t at_most_ns) noexcept
 void FinalizerThread::stop_at_exit() noexcept {
   stopping_.store(true, std::memory_order_seq_cst);
   announce();
+  wait_for_turn(kExitWaitNs);
+}
+
+// [finalizer.exit] Who begins after this look has seen what its caller did before; so has whoever
+// takes the turn after the one that is over.
+bool FinalizerThread::wait_for_turn(int64_t at_most_ns) noexcept {
   const Thread* const self = Thread::current();
-  const int64_t give_up = runtime::os::now_ns() + kExitWaitNs;
+  const int64_t give_up = runtime::os::now_ns() + at_most_ns;
+  const uint64_t turns = turns_.load(std::memory_order_seq_cst);
   for (;;) {
     const void* const runner = runner_.load(std::memory_order_seq_cst);
-    if (runner == nullptr || runner == self || runtime::os::now_ns() >= give_up) return;
+    if (runner == nullptr || runner == self) return true;
+    if (turns_.load(std::memory_order_seq_cst) != turns) return true;
+    if (runtime::os::now_ns() >= give_up) return false;
     const runtime::BlockedWait wait(Thread::current());
     runtime::os::sleep_ns(50'000);
   }

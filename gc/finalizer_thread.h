@@ -67,6 +67,9 @@ class FinalizerThread {
 
   bool is_stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
 
+  // Waits until what runs now is over, or until `at_most_ns` have passed; gives whether it is.
+  bool wait_for_turn(int64_t at_most_ns) noexcept;
+
   // Whether it is this thread that runs finalizers and destructors now.
   bool on_this_thread() const noexcept;
 
@@ -149,6 +152,7 @@ class FinalizerThread {
   // Whoever has the turn: taken and looked at by exit() seq_cst; compared with their own by others
   // (relaxed: equal only on that thread); given up by a release, which the next taker acquires.
   std::atomic<const void*> runner_{nullptr};
+  std::atomic<uint64_t> turns_{0};  // that are over: seq_cst, beside runner_
   // The record of the thread of its own: stored by itself, compared by the child of a fork()
   // (relaxed: equal only on that thread).
   std::atomic<const void*> self_{nullptr};

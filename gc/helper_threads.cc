@@ -8,6 +8,7 @@
 #include <new>
 
 #include "gc/collector.h"
+#include "gc/exit_watch.h"
 #include "gc/workers.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
@@ -33,6 +34,7 @@ struct StartArgs : runtime::FromMalloc {
 void* thread_main(void* raw) {
   const std::unique_ptr<StartArgs> args(static_cast<StartArgs*>(raw));
   runtime::os::name_thread(args->name);
+  leave_thread_unwatched();
   args->run(args->number);
   return nullptr;
 }

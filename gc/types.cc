@@ -2,12 +2,17 @@
 
 #include <link.h>
 
-#include <cstddef>
+#include <algorithm>
 #include <cstring>
+#include <exception>
+#include <mutex>
 
+#include "gc/collector.h"
+#include "gc/exit_watch.h"
+#include "gc/finalizer_thread.h"
 #include "runtime/base/check.h"
 #include "runtime/base/immortal.h"
-#include "runtime/os/os.h"
+#include "runtime/thread.h"
 
 namespace tricolor::gc {
 
@@ -17,19 +22,28 @@ namespace {
 
 constinit runtime::Immortal<Types> g_the_types;
 
+constexpr int64_t kUnloadWaitNs = 1'000'000'000;
+
 struct Search {
   uintptr_t address;
   bool first = true;  // the program itself comes first
   bool found = false;
   bool in_program = false;
+  uintptr_t lo = UINTPTR_MAX;  // of all its segments
+  uintptr_t hi = 0;
 };
 
 int look_into(dl_phdr_info* object, size_t, void* argument) noexcept {
   auto& search = *static_cast<Search*>(argument);
-  for (int i = 0; i < object->dlpi_phnum && !search.found; ++i) {
+  search.lo = UINTPTR_MAX;
+  search.hi = 0;
+  for (int i = 0; i < object->dlpi_phnum; ++i) {
     const auto& segment = object->dlpi_phdr[i];
     if (segment.p_type != PT_LOAD) continue;
-    search.found = search.address - (object->dlpi_addr + segment.p_vaddr) < segment.p_memsz;
+    const uintptr_t lo = object->dlpi_addr + segment.p_vaddr;
+    search.lo = std::min(search.lo, lo);
+    search.hi = std::max(search.hi, lo + segment.p_memsz);
+    search.found = search.found || search.address - lo < segment.p_memsz;
   }
   search.in_program = search.found && search.first;
   search.first = false;
@@ -40,19 +54,6 @@ Search search_objects(const void* address) noexcept {
   Search search{reinterpret_cast<uintptr_t>(address)};
   dl_iterate_phdr(look_into, &search);
   return search;
-}
-
-int read_unloads(dl_phdr_info* object, size_t size, void* argument) noexcept {
-  if (size >= offsetof(dl_phdr_info, dlpi_subs) + sizeof(object->dlpi_subs)) {
-    *static_cast<uint64_t*>(argument) = object->dlpi_subs;
-  }
-  return 1;
-}
-
-// What lies in no loaded object may be code that the program has made itself.
-bool is_there(const void* address, bool in_object) noexcept {
-  return in_object ||
-         runtime::os::is_readable(reinterpret_cast<uintptr_t>(address) & ~uintptr_t{7});
 }
 
 // Whether the function is a mere return. Whoever instruments or patches it puts something else at
@@ -78,35 +79,86 @@ bool only_returns(void (*function)(void*, size_t)) noexcept {
 
 Types& g_types = g_the_types.value;
 
-void Types::look_for_unloads() noexcept {
-  uint64_t unloads = 0;
-  dl_iterate_phdr(read_unloads, &unloads);
-  if (unloads == unloads_.load(std::memory_order_relaxed)) return;
-  unloads_.store(unloads, std::memory_order_relaxed);
-  for (auto& type : checked_) type.store(nullptr, std::memory_order_relaxed);
-}
-
 bool Types::check(const TypeInfo* type) noexcept {
+  // Not in a runtime section: whoever holds the loader's lock may be stopped.
   const Search of_type = search_objects(type);
-  if (!is_there(type, of_type.found) ||
-      !is_there(reinterpret_cast<const void*>(type->destroy),
-                search_objects(reinterpret_cast<const void*>(type->destroy)).found)) {
-    if (reported_.exchange(type, std::memory_order_relaxed) != type) {
-      runtime::report(
-          "an object has died whose type (at %p) lay in a shared library that was unloaded: its "
-          "destructor does not run. Before dlclose(), drop such objects, then call "
-          "runtime::collect() and runtime::wait_for_finalizers()",
-          static_cast<const void*>(type));
+  {
+    const runtime::RuntimeScope scope(*runtime::Thread::current());
+    const std::lock_guard guard(lock_);
+    bool gone = false;
+    for (const Range& range : gone_) gone = gone || range.contains(type);
+    if (!gone) {
+      const size_t first = place(type);
+      const bool taken = checked_[first].load(std::memory_order_relaxed) != nullptr;
+      checked_[taken ? first ^ 1 : first].store(type, std::memory_order_relaxed);
+      if (of_type.in_program && only_returns(type->destroy)) {
+        nothing_[place(type)].store(type, std::memory_order_relaxed);
+      }
+      return true;
     }
-    return false;
   }
-  const size_t first = place(type);
-  const bool taken = checked_[first].load(std::memory_order_relaxed) != nullptr;
-  checked_[taken ? first ^ 1 : first].store(type, std::memory_order_relaxed);
-  if (of_type.in_program && only_returns(type->destroy)) {
-    nothing_[place(type)].store(type, std::memory_order_relaxed);
+  if (reported_.exchange(type, std::memory_order_relaxed) != type) {
+    runtime::report(
+        "an object has died whose type (at %p) lay in a shared library that was unloaded: its "
+        "destructor does not run. Before dlclose(), drop such objects",
+        static_cast<const void*>(type));
   }
-  return true;
+  return false;
 }
 
+void Types::forget_locked(Range range) noexcept {
+  for (auto& type : checked_) {
+    if (range.contains(type.load(std::memory_order_relaxed))) {
+      type.store(nullptr, std::memory_order_relaxed);
+    }
+  }
+}
+
+void Types::loaded(const void* inside) {
+  if (unloaded_.load(std::memory_order_acquire) == 0) return;
+  const Search library = search_objects(inside);
+  const runtime::RuntimeScope scope(runtime::Thread::attached());
+  const std::lock_guard guard(lock_);
+  for (Range& range : gone_) {
+    if (range.lo < library.hi && library.lo < range.hi) range = {};
+  }
+}
+
+void Types::unloads(const void* inside) noexcept {
+  const Search library = search_objects(inside);
+  if (!library.found) return;
+  const runtime::RuntimeScope scope(runtime::Thread::attached());
+  const std::lock_guard guard(lock_);
+  gone_[unloaded_.fetch_add(1, std::memory_order_release) % kGone] = {library.lo, library.hi};
+  forget_locked({library.lo, library.hi});
+}
+
+namespace detail {
+
+void module_loaded(const void* inside) noexcept {
+  try {
+    g_types.loaded(inside);
+  } catch (const std::exception&) {
+    // The thread cannot attach, so it makes no object.
+  }
+}
+
+// [types.unload] At exit nothing is unloaded.
+void module_unloads(const void* inside) noexcept {
+  FinalizerThread& finalizers = finalizer_thread();
+  if (finalizers.is_stopping() || is_in_exit()) return;
+  try {
+    runtime::Thread::attached();
+  } catch (const std::exception&) {
+    return;  // it can have made no object
+  }
+  if (!finalizers.on_this_thread() && !g_collector.on_this_thread()) {
+    g_collector.collect();
+    finalizers.wait_until_idle(kUnloadWaitNs);
+  }
+  g_types.unloads(inside);
+  finalizers.wait_for_turn(kUnloadWaitNs);
+}
+
+}  // namespace detail
 }  // namespace tricolor::gc

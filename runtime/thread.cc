@@ -154,6 +154,7 @@ void start() {
 Thread& Thread::attach() {
   g_start.run(start);
   if (!has_handshake_room()) refuse_stack();
+  thread_attaches();
   Thread* thread;
   lock_threads(nullptr);
   {

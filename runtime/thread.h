@@ -253,5 +253,7 @@ void thread_attached(Thread& thread);           // its phase flags; may throw st
 void thread_detached(Thread& thread) noexcept;  // hands over what it has gathered
 void fold_statistics(Thread& thread) noexcept;  // a leaving thread's counts outlive it
 void start_collector_threads() noexcept;        // after the first thread is attached
+// Before all else, under no lock: it may wait for the loader's.
+void thread_attaches();
 
 }  // namespace tricolor::runtime

@@ -66,10 +66,28 @@ constexpr std::string_view type_name() noexcept {
 template <class T>
 inline constexpr std::string_view kTypeName = type_name<T>();
 
+TRICOLOR_API void module_loaded(const void* inside) noexcept;
+TRICOLOR_API void module_unloads(const void* inside) noexcept;
+
+// Of each program and shared library that has types with a destructor: tells when it is unloaded.
+// Hidden, so that each has its own, and g++ does not make it one that keeps the library loaded.
+template <class = void>
+class __attribute__((visibility("hidden"))) Module {
+ public:
+  Module() noexcept { module_loaded(this); }
+  ~Module() { module_unloads(this); }
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+  static Module instance;
+};
+template <class Unused>
+Module<Unused> Module<Unused>::instance;
+
 // Of objects that were made as T, so that a virtual destructor need not be looked up; one that does
 // nothing leaves a mere return, by which the collector knows it.
 template <class T>
 void destroy_elements(void* object, std::size_t count) {
+  static_cast<void>(&Module<>::instance);
   T* elements = static_cast<T*>(object);
   while (count > 0) elements[--count].T::~T();
 }
