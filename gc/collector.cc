@@ -8,6 +8,7 @@
 #include "gc/finalizer_thread.h"
 #include "gc/helper_threads.h"
 #include "gc/options.h"
+#include "gc/outside_watch.h"
 #include "gc/pacing.h"
 #include "gc/phase.h"
 #include "gc/scavenger.h"
@@ -31,7 +32,6 @@ namespace os = runtime::os;
 
 namespace {
 constinit runtime::Immortal<Collector> g_the_collector;
-constexpr int64_t kIdlePeriodNs = 100'000'000;
 }  // namespace
 
 Collector& g_collector = g_the_collector.value;
@@ -152,6 +152,9 @@ bool Collector::may_begin_locked() const noexcept {
 
 // Sleeps until a cycle is due; true if somebody waits for it.
 bool Collector::wait_for_work(Thread& self) noexcept {
+  constexpr unsigned kLooksAPeriod = OutsideWatch::kPeriodNs / OutsideWatch::kHurryNs;
+  bool outside_grew = false;
+  unsigned looks = 0;
   for (;;) {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
     const bool triggered = triggered_.exchange(false, std::memory_order_acq_rel);
@@ -162,7 +165,7 @@ bool Collector::wait_for_work(Thread& self) noexcept {
         const bool forced =
             wanted_ > begun_ || requested_.exchange(false, std::memory_order_acq_rel);
         if (forced || (triggered && (g_pacing.due_now() || options().gcstress != 0)) ||
-            g_pacing.periodic_due()) {
+            g_pacing.periodic_due() || outside_grew) {
           ++begun_;
           return forced;
         }
@@ -171,9 +174,13 @@ bool Collector::wait_for_work(Thread& self) noexcept {
     bool timed_out;
     {
       const BlockedWait wait(&self);
-      timed_out = !futex::wait(&wake_, seen, kIdlePeriodNs);
+      timed_out = !futex::wait(&wake_, seen, g_outside_watch.period_ns());
     }
     if (timed_out) {
+      outside_grew = g_outside_watch.look();
+      if (++looks % kLooksAPeriod != 0 && g_outside_watch.period_ns() != OutsideWatch::kPeriodNs) {
+        continue;
+      }
       g_pacing.update_goal();
       return_surplus_pages();
     }

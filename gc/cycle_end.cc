@@ -5,9 +5,9 @@
 
 #include "gc/collector.h"
 #include "gc/dead_cells.h"
-#include "gc/external_hint.h"
 #include "gc/finalizer_thread.h"
 #include "gc/options.h"
+#include "gc/outside_watch.h"
 #include "gc/pacing.h"
 #include "gc/phase.h"
 #include "gc/sweep.h"
@@ -121,10 +121,7 @@ void Collector::finish_cycle(bool forced) {
 void Collector::print_traces(const runtime::CycleTrace& trace) const {
   if (options().gctrace >= 1) runtime::write_line(runtime::format_gctrace(trace));
   if (options().gctrace >= 2) runtime::write_line(runtime::format_detail(trace));
-  if (options().gctrace >= 1) {
-    const auto committed = runtime::g_spans.pages().bytes_committed();
-    hint_at_external_memory(static_cast<int64_t>(committed), trace.external_bytes);
-  }
+  g_outside_watch.hint();
   if (options().gcpacertrace) {
     const std::lock_guard guard(g_pacing.lock());
     runtime::write_line(runtime::format_pacer_end(g_pacing.pacer().end_trace()));

@@ -65,11 +65,17 @@ class Pacing {
   // What the dead own outside, as far as that is known.
   int64_t dead_external() const noexcept { return dead_external_.load(std::memory_order_relaxed); }
   bool has_room_for_dead() const noexcept;
+  // Of all threads, but for what they have not passed on yet.
+  int64_t told_external() const noexcept {
+    return std::max<int64_t>(0, external_.load(std::memory_order_relaxed));
+  }
 
   int64_t heap_live() const noexcept {
     return std::max<int64_t>(0, heap_live_.load(std::memory_order_relaxed) - dead_external());
   }
   int64_t goal() const noexcept { return goal_.load(std::memory_order_relaxed); }
+  // Only a call starts a cycle.
+  bool never_due() const noexcept { return goal() == Pacer::kNever; }
   bool due() const noexcept { return heap_live() >= trigger_.load(std::memory_order_relaxed); }
 
   // The collector's steps.

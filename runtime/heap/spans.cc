@@ -49,6 +49,7 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
       return nullptr;
     }
     pending = ::new (memory) PendingCells;
+    had_destructors_.store(true, std::memory_order_relaxed);
   }
   {
     const std::lock_guard guard(span.lock);

@@ -54,6 +54,10 @@ class Spans {
 
   PageHeap& pages() noexcept { return pages_; }
   uint32_t used_end() const noexcept { return used_end_.load(std::memory_order_acquire); }
+  // Whether there has been a span of Kind::kDestructor.
+  bool have_had_destructors() const noexcept {
+    return had_destructors_.load(std::memory_order_relaxed);
+  }
   size_t spans_in_use() const noexcept { return spans_in_use_.load(std::memory_order_relaxed); }
 
  private:
@@ -68,7 +72,8 @@ class Spans {
   Lock tables_lock_{LockRank::metadata};
   // Number of pages ever used. Grows under tables_lock_ (release); for_each() reads it (acquire).
   std::atomic<uint32_t> used_end_{0};
-  std::atomic<size_t> spans_in_use_{0};  // relaxed everywhere: statistics
+  std::atomic<bool> had_destructors_{false};  // relaxed: a hint
+  std::atomic<size_t> spans_in_use_{0};       // relaxed everywhere: statistics
 };
 
 extern Spans g_spans;
