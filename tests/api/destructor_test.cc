@@ -216,6 +216,36 @@ TEST_CASE("destructor: one that may be skipped does not run") {
   CHECK(Skipped::ran == 0);
 }
 
+struct DefaultedVirtual {
+  virtual ~DefaultedVirtual() = default;
+  std::uint64_t content[3] = {};
+};
+
+// What the collector knows it knows from the first that have died; without optimisation a defaulted
+// destructor does something.
+TEST_CASE("destructor: a defaulted virtual one that does nothing is not queued") {
+#ifdef __OPTIMIZE__
+  if (kSanitized) return;
+  constexpr std::uint64_t kObjects = 1000;
+  collect_all();
+  runtime::finalize_by_hand(true);
+  const auto waiting = [] {
+    on_fresh_thread([] {
+      for (std::uint64_t i = 0; i < kObjects; ++i) gc::keep_alive(gc::make<DefaultedVirtual>());
+    });
+    runtime::collect();
+    return mem_stats().finalizer_queue;
+  };
+  const std::uint64_t first = waiting();
+  runtime::run_finalizers();
+  const std::uint64_t second = waiting();
+  runtime::run_finalizers();
+  runtime::finalize_by_hand(false);
+  CHECK(first >= kObjects / 2);
+  CHECK(second <= kObjects / 10);  // others in the same words of cells
+#endif
+}
+
 TEST_CASE("destructor: objects in cycles are destroyed") {
   Child::child_destroyed = 0;
   on_fresh_thread([] {
