@@ -1,7 +1,8 @@
 #pragma once
 
 // Misuse: what the checking build (TRICOLOR_CHECKS) knows of the objects in pools, to report one that is put
-// twice and a pool that is destroyed while leases are out.
+// twice, used after it was put (pool/poison.h), or published meanwhile, and a pool that is
+// destroyed while leases are out. Reports have the stacks of both calls.
 //
 // An object that was put and not taken since is remembered with the epoch it was put in, the pool's
 // type and the call site. The record counts while its epoch is a pool's current one or its
@@ -22,7 +23,7 @@ void note_epoch_over(uint64_t epoch) noexcept;
 #else
 inline void note_epoch_begun(uint64_t) noexcept {}
 inline void note_epoch_over(uint64_t) noexcept {}
-inline void check_taken(const void*) noexcept {}
+inline void check_taken(void*) noexcept {}
 #endif
 
 }  // namespace tricolor::sync::detail

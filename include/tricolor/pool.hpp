@@ -276,7 +276,7 @@ class Pool {
     if (limited_ && !detail::accepts(options_, *object)) return detail::count_discarded(head_);
     detail::clear_with(options_.clear, *object);
 #if TRICOLOR_CHECKS
-    detail::check_put(head_, object, type(), where);
+    detail::check_put(head_, erase(object), type(), where);
 #endif
     if (!head_.inlined && detail::put_private(head_, head_.epoch, erase(object))) return;
     detail::put_slow(head_, erase(object), options_.max_shared_per_thread);

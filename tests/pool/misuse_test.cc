@@ -15,7 +15,7 @@ std::string printed(const ProcessResult& result, const std::string& word) {
 }
 
 TEST_CASE("misuse: a program that keeps the rules hears nothing") {
-  for (const char* mode : {"none", "put-after-drop"}) {
+  for (const char* mode : {"none", "put-after-drop", "publish-well"}) {
     CAPTURE(mode);
     const ProcessResult result = run_program("pool_misuse_program", {mode});
     CAPTURE(result.err);
@@ -59,6 +59,34 @@ TEST_CASE("misuse: an object that is put twice is named, with both call sites") 
     CHECK(reports(result, "pool_misuse_program.cc" + printed(result, "first")));
     CHECK(reports(result, "pool_misuse_program.cc" + printed(result, "second")));
   }
+}
+
+TEST_CASE("misuse: an object written while it lies in a pool is named, with the stack of its put") {
+  for (const char* mode : {"written-leaf", "written-linked", "written-first", "written-owner"}) {
+    CAPTURE(mode);
+    const ProcessResult result = run_program("pool_misuse_program", {mode});
+    CAPTURE(result.err);
+    CAPTURE(result.out);
+    CHECK(result.signal == SIGABRT);
+    CHECK(reports(result, printed(result, "object") + " was used after it was put"));
+    CHECK(reports(result, "pool_misuse_program.cc" + printed(result, "put")));
+    CHECK(reports(result, "pool: put at:"));
+    CHECK(reports(result, "pool: found at:"));
+  }
+}
+
+TEST_CASE("misuse: what is published lies in no pool, and what lies in a pool is not published") {
+  const ProcessResult pooled = run_program("pool_misuse_program", {"publish-pooled"});
+  CAPTURE(pooled.err);
+  CHECK(pooled.signal == SIGABRT);
+  CHECK(reports(pooled, "is published by a gc::snapshot"));
+  CHECK(reports(pooled, "pool_misuse_program.cc" + printed(pooled, "second")));
+  const ProcessResult put = run_program("pool_misuse_program", {"put-published"});
+  CAPTURE(put.err);
+  CHECK(put.signal == SIGABRT);
+  CHECK(reports(put, "while a gc::snapshot has it"));
+  CHECK(reports(put, "pool_misuse_program.cc" + printed(put, "first")));
+  CHECK(reports(put, "pool_misuse_program.cc" + printed(put, "second")));
 }
 
 TEST_CASE(

@@ -5,14 +5,21 @@
 //     pool_misuse_program put-after-drop  an address is put again after the pool let go of it: no misuse
 //     pool_misuse_program destroyed       a pool is destroyed while a lease is out
 //     pool_misuse_program stale           what the thread remembers of a pool dies: no misuse
+//     pool_misuse_program written-...     an object is written while it lies in a pool
+//     pool_misuse_program publish-pooled, put-published   a gc::snapshot and a pool have one object
+//     pool_misuse_program publish-well    one after the other
 //     pool_misuse_program none            keeps the rules
+#include <array>
+#include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <thread>
 #include <vector>
 
 #include <tricolor/prelude.hpp>
+#include <tricolor/sync.hpp>
 
 namespace {
 
@@ -50,6 +57,62 @@ void put_after_drop() {
     }).join();
     if (round % 4 == 3) pool.drain();
     runtime::collect();
+  }
+}
+
+// Types that are poisoned in different ways: a leaf, references, a destructor.
+struct Leaf {
+  std::array<std::uint32_t, 8> words{};
+};
+struct Linked {
+  gc::ptr<Widget> widget;
+  std::uint64_t word = 0;
+};
+struct Owner {
+  ~Owner() { word = 0; }
+  std::uint64_t word = 0;
+};
+
+template <class T, class Write>
+void write_after_put(Write write) {
+  sync::Pool<T> pool;
+  T* const object = gc::make<T>();
+  announce("object", object);
+  announce_line("put", __LINE__ + 1);
+  pool.put(object);
+  write(*object);
+  static_cast<void>(pool.get());
+}
+
+void publish(bool put_first) {
+  sync::Pool<Widget> pool;
+  gc::snapshot<Widget> latest;
+  Widget* const widget = gc::make<Widget>();
+  announce("object", widget);
+  if (put_first) {
+    pool.put(widget);
+    announce_line("second", __LINE__ + 1);
+    latest.store(widget);
+  } else {
+    announce_line("first", __LINE__ + 1);
+    latest.store(widget);
+    announce_line("second", __LINE__ + 1);
+    pool.put(widget);
+  }
+}
+
+// What is right: replaced first, put then.
+void publish_well() {
+  sync::Pool<Linked> pool([] { return gc::make<Linked>(); });
+  gc::snapshot<Linked> latest;
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    Linked* const next = pool.get();
+    if (next->word != 0 && (next->word + 2 != i || next->widget == nullptr)) std::abort();
+    next->word = i;
+    next->widget = gc::make<Widget>();
+    const Linked* const old = latest.exchange(next);
+    if (i % 100 == 0) runtime::collect();
+    if (old != nullptr) pool.put(const_cast<Linked*>(old));
   }
 }
 
@@ -97,6 +160,20 @@ int main(int argc, char** argv) {
     put_twice(true);
   } else if (mode == "put-after-drop") {
     put_after_drop();
+  } else if (mode == "written-leaf") {
+    write_after_put<Leaf>([](Leaf& leaf) { leaf.words[3] = 1; });
+  } else if (mode == "written-linked") {
+    write_after_put<Linked>([](Linked& linked) { linked.word = 1; });
+  } else if (mode == "written-first") {
+    write_after_put<Linked>([](Linked& linked) { linked.widget = nullptr; });
+  } else if (mode == "written-owner") {
+    write_after_put<Owner>([](Owner& owner) { owner.word = 1; });
+  } else if (mode == "publish-pooled") {
+    publish(true);
+  } else if (mode == "put-published") {
+    publish(false);
+  } else if (mode == "publish-well") {
+    publish_well();
   } else if (mode == "destroyed") {
     destroy_with_lease();
   } else if (mode == "stale") {

@@ -197,10 +197,13 @@ TRICOLOR_API void put_slow(PoolHead& pool, void* object, std::uint32_t most_shar
 TRICOLOR_API void count_discarded(PoolHead& pool) noexcept;
 
 #if TRICOLOR_CHECKS
-// The checking build: an object put twice, a pool destroyed while leases are out. They report and
-// abort.
-TRICOLOR_API void check_put(PoolHead& pool, const void* object, const char* type, CallSite where);
-TRICOLOR_API void check_taken(const void* object) noexcept;
+// The checking build: an object put twice, written while it is in a pool, published by a
+// gc::snapshot meanwhile; a pool destroyed while leases are out. They report and abort.
+TRICOLOR_API void check_put(PoolHead& pool, void* object, const char* type, CallSite where);
+TRICOLOR_API void check_taken(void* object) noexcept;
+// `now` is about to be published, `before` is not any more; either may be nullptr.
+TRICOLOR_API void check_published(const void* now, const void* before, const char* type,
+                                  CallSite where);
 TRICOLOR_API void check_lease_taken(PoolHead& pool, CallSite where) noexcept;
 TRICOLOR_API void check_lease_ended(PoolHead& pool) noexcept;
 TRICOLOR_API void check_no_leases(const PoolHead& pool, const void* address,

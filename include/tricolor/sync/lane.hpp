@@ -126,6 +126,7 @@ class Lane {
     check();
     auto* const record = gc::make<Call>(std::decay_t<F>(std::forward<F>(f)));
     detail::shade_raw_words(record);
+    detail::count_words_as_references(record);
     record->end = [](detail::LaneRecord* r) {
       auto* const call = static_cast<Call*>(r);
       struct End {
