@@ -161,18 +161,21 @@ using runtime::Cell;
 using runtime::g_heap;
 using runtime::Thread;
 
-void* allocate_array(std::size_t count, std::size_t element_size, std::size_t alignment, Kind kind,
-                     std::size_t& cell_size) {
+namespace {
+
+// A cell for `count` elements behind `before` bytes; the count is noted in its hidden word.
+void* take_array(std::size_t before, std::size_t count, std::size_t element_size,
+                 std::size_t alignment, Kind kind, bool cleared, std::size_t& cell_size) {
   std::size_t bytes = 0;
   std::size_t with_extra = 0;
   if (__builtin_mul_overflow(count, element_size, &bytes) ||
-      __builtin_add_overflow(bytes, array_extra(kind) + kPageSize, &with_extra)) {
+      __builtin_add_overflow(bytes, array_extra(kind) + kPageSize + before, &with_extra)) {
     throw std::bad_array_new_length();
   }
-  if (kind == Kind::kLeaf && fills_cell(bytes) && aligned_cell_size(bytes, alignment) == bytes) {
+  if (before == 0 && kind == Kind::kLeaf && fills_cell(bytes) && aligned_cell_size(bytes, alignment) == bytes) {
     kind = Kind::kLeafWhole;
   } else {
-    bytes = (bytes + array_extra(kind) + kWord - 1) / kWord * kWord;
+    bytes = (before + bytes + array_extra(kind) + kWord - 1) / kWord * kWord;
     bytes = aligned_cell_size(bytes, alignment);
   }
   cell_size = cell_size_for(bytes);
@@ -190,15 +193,27 @@ void* allocate_array(std::size_t count, std::size_t element_size, std::size_t al
       store_word(entry.free, free & (free - 1));
       cell = taken;
     }
-    std::memset(cell, 0, cell_size);
+    if (cleared) std::memset(cell, 0, cell_size);
   } else {
-    cell = allocate_large(cell_size, kind);
+    cell = cleared ? allocate_large(cell_size, kind) : allocate_large_for_overwrite(cell_size, kind);
   }
   if (kind == Kind::kLeafWhole) return cell;
   const unsigned at = kind == Kind::kDestructor ? 2 : 1;
   store_word(hidden_word(cell, cell_size, at),
              reinterpret_cast<void*>(count));  // NOLINT(performance-no-int-to-ptr)
   return cell;
+}
+
+}  // namespace
+
+void* allocate_array(std::size_t count, std::size_t element_size, std::size_t alignment, Kind kind,
+                     std::size_t& cell_size) {
+  return take_array(0, count, element_size, alignment, kind, true, cell_size);
+}
+
+void* allocate_array_for_overwrite(std::size_t count, std::size_t element_size,
+                                   std::size_t alignment, std::size_t& cell_size) {
+  return take_array(0, count, element_size, alignment, Kind::kLeaf, false, cell_size);
 }
 
 std::size_t array_size_of(const void* array, std::size_t element_size) noexcept {

@@ -99,6 +99,7 @@ size_t DeadCells::run_word(size_t most, const std::atomic<bool>& stop) noexcept 
   const auto cell_of = [=](uint64_t bits) {
     return cells + static_cast<size_t>(std::countr_zero(bits)) * size;
   };
+  const EndingDead ending;
   size_t count = 0;
   for (uint64_t left = left_.load(std::memory_order_relaxed);
        left != 0 && count < most && !stop.load(std::memory_order_relaxed);) {

@@ -16,6 +16,7 @@
 #include "runtime/heap/heap_map.h"
 #include "runtime/heap/spans.h"
 
+#include <tricolor/detail/block.hpp>
 #include <tricolor/detail/layout.hpp>
 #include <tricolor/detail/thread_local.hpp>
 #include <tricolor/make.hpp>
@@ -80,7 +81,16 @@ void free_object(Thread& thread, Cell cell) noexcept {
 
 }  // namespace
 
+namespace {
+thread_local bool t_ending_dead = false;
+}  // namespace
+
+EndingDead::EndingDead() noexcept : outer_(std::exchange(t_ending_dead, true)) {}
+EndingDead::~EndingDead() { t_ending_dead = outer_; }
+
 namespace detail {
+
+bool ending_dead_object() noexcept { return t_ending_dead; }
 
 void destroy_object(void* object) noexcept {
   if (object == nullptr) return;

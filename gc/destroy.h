@@ -11,6 +11,19 @@
 
 namespace tricolor::gc {
 
+// Around the destructors of the dead: collected containers leave their storage alone meanwhile,
+// which may have died before them.
+class EndingDead {
+ public:
+  EndingDead() noexcept;
+  ~EndingDead();
+  EndingDead(const EndingDead&) = delete;
+  EndingDead& operator=(const EndingDead&) = delete;
+
+ private:
+  bool outer_;
+};
+
 // Runs the destructor that the hidden words of a cell of Kind::kDestructor name, if any, exactly
 // once; whether there was one.
 bool run_destructor(char* object, size_t cell_size) noexcept;

@@ -17,6 +17,11 @@ namespace detail {
 [[nodiscard]] TRICOLOR_API void* allocate_array(std::size_t count, std::size_t element_size,
                                                 std::size_t alignment, Kind kind,
                                                 std::size_t& cell_size);  // zeroed, count stored
+// Of leaves: their memory is as somebody else left it.
+[[nodiscard]] TRICOLOR_API void* allocate_array_for_overwrite(std::size_t count,
+                                                              std::size_t element_size,
+                                                              std::size_t alignment,
+                                                              std::size_t& cell_size);
 [[nodiscard]] TRICOLOR_API std::size_t array_size_of(const void* array,
                                                      std::size_t element_size) noexcept;
 TRICOLOR_API void destroy_object(void* object) noexcept;

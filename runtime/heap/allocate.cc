@@ -236,7 +236,7 @@ static void return_excess_pages(Thread& thread, std::size_t clean_pages) noexcep
   }
 }
 
-void* allocate_large(std::size_t size, Kind kind) {
+static void* take_large(std::size_t size, Kind kind, bool cleared) {
   Thread& thread = Thread::attached();
   for (unsigned attempt = 0;; ++attempt) {
     runtime::PageRun run;
@@ -253,11 +253,17 @@ void* allocate_large(std::size_t size, Kind kind) {
       return_excess_pages(thread, run.clean);
       // Outside the runtime section: clearing takes long, and the thread answers handshakes
       // meanwhile.
-      if (!run.zeroed) std::memset(object, 0, size);
+      if (cleared && !run.zeroed) std::memset(object, 0, size);
       return object;
     }
     if (!runtime::collect_for_memory(thread, attempt)) throw std::bad_alloc();
   }
+}
+
+void* allocate_large(std::size_t size, Kind kind) { return take_large(size, kind, true); }
+
+void* allocate_large_for_overwrite(std::size_t size, Kind kind) {
+  return take_large(size, kind, false);
 }
 
 }  // namespace tricolor::gc::detail

@@ -89,6 +89,8 @@ TRICOLOR_ALWAYS_INLINE void store_word(T& word, T value) noexcept {
 // the thread.
 [[nodiscard]] TRICOLOR_API void* allocate_slow(unsigned cache_index);  // zeroed by the caller
 [[nodiscard]] TRICOLOR_API void* allocate_large(std::size_t size, Kind kind);  // zeroed
+[[nodiscard]] TRICOLOR_API void* allocate_large_for_overwrite(std::size_t size,
+                                                              Kind kind);  // of leaves
 TRICOLOR_API void shade_slow(void* target) noexcept;                           // nullptr allowed
 TRICOLOR_API void attach_slow() noexcept;
 
