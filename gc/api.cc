@@ -20,6 +20,7 @@
 #include "runtime/heap/spans.h"
 #include "runtime/thread.h"
 
+#include <tricolor/arrays.hpp>
 #include <tricolor/debug.hpp>
 #include <tricolor/detail/layout.hpp>
 #include <tricolor/make.hpp>
@@ -214,6 +215,24 @@ void* allocate_array(std::size_t count, std::size_t element_size, std::size_t al
 void* allocate_array_for_overwrite(std::size_t count, std::size_t element_size,
                                    std::size_t alignment, std::size_t& cell_size) {
   return take_array(0, count, element_size, alignment, Kind::kLeaf, false, cell_size);
+}
+
+void* allocate_with_tail(std::size_t before, std::size_t count, std::size_t element_size,
+                         std::size_t alignment, Kind kind, std::size_t& cell_size) {
+  return take_array(before, count, element_size, alignment, kind, true, cell_size);
+}
+
+std::size_t array_room(const void* array) noexcept {
+  const Cell cell = g_heap.find_allocated(array);
+  const Kind kind = cell.span->kind;
+  return kind == Kind::kLeafWhole ? cell.span->cell_size : cell.span->cell_size - array_extra(kind);
+}
+
+void set_array_size(void* array, std::size_t count) noexcept {
+  const Cell cell = g_heap.find_allocated(array);
+  const unsigned at = cell.span->kind == Kind::kDestructor ? 2 : 1;
+  store_word(hidden_word(array, cell.span->cell_size, at),
+             reinterpret_cast<void*>(count));  // NOLINT(performance-no-int-to-ptr)
 }
 
 std::size_t array_size_of(const void* array, std::size_t element_size) noexcept {

@@ -1,5 +1,6 @@
 #include "gc/barrier.h"
 
+#include "gc/boxed.h"
 #include "gc/phase.h"
 #include "gc/worklist.h"
 #include "runtime/base/check.h"
@@ -43,6 +44,7 @@ void shade_address(Thread& thread, const void* address) noexcept {
 }
 
 void shade_candidate(Thread& thread, uintptr_t word) noexcept {
+  word = referred_address(word, boxed_words_in_use());
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a word of a stack that may be an address
   g_heap.for_each_referred(reinterpret_cast<const void*>(word), [&thread](Cell cell) {
     // The mark first: most of what a stack refers to has it, and the other table stays untouched.
@@ -51,6 +53,11 @@ void shade_candidate(Thread& thread, uintptr_t word) noexcept {
 }
 
 namespace detail {
+
+constinit bool boxed_words = false;
+
+// [boxed.announced]
+void announce_boxed_words() noexcept { __atomic_store_n(&boxed_words, true, __ATOMIC_RELAXED); }
 
 void shade_slow(void* target) noexcept {
   Thread& thread =

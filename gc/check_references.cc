@@ -13,6 +13,7 @@
 #include <new>
 #include <unordered_map>
 
+#include "gc/boxed.h"
 #include "gc/finalizer_thread.h"
 #include "gc/roots.h"
 #include "gc/stacks.h"
@@ -136,6 +137,7 @@ class ExactMark {
 
   // [stacks.boundary]
   void add_stack_word(uintptr_t word) noexcept {
+    word = referred_address(word, boxed_words_in_use());
     // NOLINTNEXTLINE(performance-no-int-to-ptr): a word of a stack that may be an address
     g_heap.for_each_referred(reinterpret_cast<const void*>(word), [this](Cell cell) {
       if (g_heap.is_allocated(cell)) add(cell);
@@ -154,8 +156,10 @@ class ExactMark {
       const Span& span = *g_heap.find(object).span;
       if (detail::is_leaf_kind(span.kind)) continue;
       for (size_t at = 0; at + sizeof(void*) <= span.cell_size; at += sizeof(void*)) {
-        if (is_reference_word(object + at))
-          add(*reinterpret_cast<void* const volatile*>(object + at));
+        if (!is_reference_word(object + at)) continue;
+        const auto word = *reinterpret_cast<const volatile uintptr_t*>(object + at);
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): a reference, perhaps boxed
+        add(reinterpret_cast<const void*>(referred_address(word, boxed_words_in_use())));
       }
     }
   }

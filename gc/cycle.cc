@@ -7,6 +7,7 @@
 #include "gc/barrier.h"
 #include "gc/check_references.h"
 #include "gc/collector.h"
+#include "gc/ephemerons.h"
 #include "gc/finalizer_thread.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
@@ -185,6 +186,13 @@ void Collector::mark() {
       rescan_marked_objects(marker);
       continue;
     }
+    {
+      Marker marker;
+      if (ephemerons().mark_reached(marker)) {
+        help_mark(marker, INT64_MAX);
+        continue;
+      }
+    }
     if (terminate(arrivals) && !revive_in_cycles()) break;
   }
   g_workers.add_cpu(os::thread_cpu_ns() - cpu);
@@ -215,6 +223,7 @@ bool Collector::terminate(uint64_t arrivals) {
     if (!stopped) g_threads.lock().unlock();
     // Buffers first, then the queue: what leaves a buffer arrives before the buffer is emptied.
     clean = clean && g_worklist.quiescent() && g_worklist.arrivals() == arrivals;
+    clean = clean && !ephemerons().unfinished();  // [ephemeron.closed]
     if (clean) {
       specials().set_gate_open(false);
       g_cycle.phase.store(Phase::kClear, std::memory_order_release);
@@ -279,6 +288,7 @@ void Collector::rescan_marked_objects(Marker& marker) {
 void Collector::clear() {
   g_worklist.close();
   heap_at_end_ = g_pacing.heap_live();
+  ephemerons().clear_dead();  // [ephemeron.dead]
   if (!specials().empty()) specials().process_dead();
   if (options().gccheckmark || options().findlost) verify_marks(*self());
   if (forced_) report_raw_references(*self());

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "gc/ephemerons.h"
 #include "gc/finalizer_thread.h"
 #include "gc/options.h"
 #include "gc/specials.h"
@@ -107,6 +108,7 @@ void destroy_object(void* object) noexcept {
     std::unique_ptr<Task> dropped;  // destroyed outside of the runtime: it may hold anything
     const RuntimeScope scope(thread);
     if (!specials().empty()) dropped = specials().disarm(start);
+    if (!ephemerons().empty()) ephemerons().forget(start, cell.span->cell_size);
   }
   if (cell.span->kind == Kind::kDestructor) run_destructor(start, cell.span->cell_size);
   Special special;

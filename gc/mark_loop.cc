@@ -8,6 +8,7 @@
 
 #include <array>
 
+#include "gc/boxed.h"
 #include "gc/marker.h"
 
 #include <tricolor/detail/size_class.hpp>
@@ -60,6 +61,7 @@ struct View {
   uint64_t limit;
   const uint16_t* page_info;
   uint64_t* marks;
+  bool boxed;  // [boxed.announced]
 };
 
 struct Object {
@@ -119,6 +121,13 @@ __attribute__((always_inline, no_sanitize("address", "thread", "undefined"))) in
     const View& v, uint64_t offset, uint32_t words, uint64_t* sp) noexcept {
   const auto* const p = reinterpret_cast<const volatile uint64_t*>(v.base + offset);
   const auto base = reinterpret_cast<uint64_t>(v.base);
+  if (__builtin_expect(v.boxed, 0)) {
+    for (uint32_t i = words; i-- > 0;) {
+      const uint64_t edge = referred_address(p[i], true) - base;
+      if (edge < v.limit) *sp++ = edge;
+    }
+    return sp;
+  }
   for (uint32_t i = words; i-- > 0;) {
     const uint64_t edge = p[i] - base;
     if (edge < v.limit) *sp++ = edge;
@@ -130,7 +139,8 @@ __attribute__((always_inline, no_sanitize("address", "thread", "undefined"))) in
 
 __attribute__((no_sanitize("address", "thread", "undefined"))) void Marker::run(
     int64_t work) noexcept {
-  const View v{g_heap.base(), g_heap.limit(), g_heap.page_info(), g_heap.mark_words(0)};
+  const View v{g_heap.base(), g_heap.limit(), g_heap.page_info(), g_heap.mark_words(0),
+               boxed_words_in_use()};
   uint64_t* const lo = stack_->edges;
   uint64_t* const spill_at = lo + MarkStack::kSpillAt;
   uint64_t* sp = lo + stack_->size;

@@ -1,5 +1,7 @@
 #include "gc/marker.h"
 
+#include "gc/boxed.h"
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -83,9 +85,10 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void Marker::scan
   const uint64_t self = reinterpret_cast<uint64_t>(g_heap.cell_address(cell)) - base;
   const uint64_t size = cell.span->cell_size;
   const uint64_t limit = g_heap.limit();
+  const bool boxed = boxed_words_in_use();
   const auto* const end = reinterpret_cast<const volatile uint64_t*>(lo);
   for (const auto* word = reinterpret_cast<const volatile uint64_t*>(hi); word-- > end;) {
-    const uint64_t offset = *word - base;
+    const uint64_t offset = referred_address(*word, boxed) - base;
     if (offset >= limit || offset - self < size) continue;
     if (stack_->size >= MarkStack::kSpillAt) spill(MarkStack::kSpillAt / 2);
     stack_->edges[stack_->size++] = offset;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gc/barrier.h"
+#include "gc/boxed.h"
 #include "gc/thread_data.h"
 #include "runtime/base/immortal.h"
 #include "runtime/base/memory.h"
@@ -45,8 +46,9 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void visit_range(
       reinterpret_cast<const volatile uintptr_t*>(reinterpret_cast<uintptr_t>(hi) & ~uintptr_t{7});
   if (word >= end) return;
   thread.data->scanned_stack_bytes += hi - lo;
+  const uintptr_t mask = referred_address(~uintptr_t{0}, boxed_words_in_use());
   for (; word < end; ++word) {
-    const uintptr_t value = *word;
+    const uintptr_t value = *word & mask;
     if (value - base <= limit) visit(thread, value);  // [stacks.boundary] the heap's own end counts
   }
 }

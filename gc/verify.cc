@@ -1,5 +1,6 @@
 #include "gc/verify.h"
 
+#include "gc/boxed.h"
 #include "gc/finalizer_thread.h"
 #include "gc/find_lost.h"
 #include "gc/options.h"
@@ -28,8 +29,11 @@ void nothing(Thread&, runtime::StackView) noexcept {}
 // The words of a marked object.
 __attribute__((no_sanitize("address", "thread", "undefined"))) void check_object(
     const char* object, size_t size) noexcept {
+  const bool boxed = boxed_words_in_use();
   for (size_t at = 0; at + sizeof(void*) <= size; at += sizeof(void*)) {
-    const void* const target = *reinterpret_cast<const void* const volatile*>(object + at);
+    const auto word = *reinterpret_cast<const volatile uintptr_t*>(object + at);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): a word that may be an address
+    const auto* const target = reinterpret_cast<const void*>(referred_address(word, boxed));
     const Cell cell = g_heap.find_allocated(target);
     if (cell && !g_heap.is_marked(cell)) report_unmarked("the word", object + at, cell);
   }

@@ -11,4 +11,5 @@
 #include <tricolor/container/string.hpp>
 #include <tricolor/container/unordered_map.hpp>
 #include <tricolor/container/vector.hpp>
+#include <tricolor/container/weak_map.hpp>
 #include <tricolor/tricolor.hpp>

@@ -1,7 +1,9 @@
 // Everything that a program needs: a garbage-collected heap for C++.
 #pragma once
 
+#include <tricolor/arrays.hpp>
 #include <tricolor/atomic.hpp>
+#include <tricolor/boxed_word.hpp>
 #include <tricolor/debug.hpp>
 #include <tricolor/defer.hpp>
 #include <tricolor/finalizer.hpp>

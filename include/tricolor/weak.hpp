@@ -1,7 +1,9 @@
 // gc::weak: a reference that does not keep its object alive.
 #pragma once
 
+#include <compare>
 #include <cstddef>
+#include <functional>
 #include <utility>
 
 #include <tricolor/ptr.hpp>
@@ -88,6 +90,15 @@ class weak {
   friend bool operator==(const weak& a, const weak& b) noexcept {
     return a.cell_ == b.cell_ && (a.cell_ == nullptr || a.offset_ == b.offset_);
   }
+  // Some order that agrees with ==, also after the objects died.
+  friend std::strong_ordering operator<=>(const weak& a, const weak& b) noexcept {
+    const auto cells = std::compare_three_way{}(a.cell_, b.cell_);
+    return cells != 0 || a.cell_ == nullptr ? cells : a.offset_ <=> b.offset_;
+  }
+  std::size_t hash() const noexcept {
+    if (cell_ == nullptr) return 0;
+    return std::hash<const void*>{}(cell_) + static_cast<std::size_t>(offset_);
+  }
 
  private:
   static void* erase(T* target) noexcept {
@@ -100,3 +111,11 @@ class weak {
 };
 
 }  // namespace tricolor::gc
+
+// By identity of the object, and stable after it died.
+template <class T>
+struct std::hash<tricolor::gc::weak<T>> {
+  std::size_t operator()(const tricolor::gc::weak<T>& reference) const noexcept {
+    return reference.hash();
+  }
+};
