@@ -9,10 +9,10 @@
 // [ephemeron.gate]   while barriers are on, who looks into a table holds the weak gate's lock. Gate open: the value
 //                    that is found, or put in, is shaded, and so is a key that iteration gives out. Gate closed: only
 //                    entries with marked keys are given out; their values are marked ([ephemeron.closed]).
-// [ephemeron.closed] a round is clean only if, under the gate's lock, no entry of a marked table has a marked key and an
-//                    unmarked value. By then all that threads can reach without a table is marked, and nobody can look
-//                    into one, so no mark that matters can come during that look. It comes after the last answers and
-//                    not before: a leaf that is shaded arrives nowhere.
+// [ephemeron.closed] a round is clean only if, under the gate's lock, no entry of a marked table has a marked key and
+//                    an unmarked value. By then all that threads can reach without a table is marked, and nobody can
+//                    look into one, so no mark that matters can come during that look. It comes after the last answers
+//                    and not before: a leaf that is shaded arrives nowhere.
 // [ephemeron.dead]   entries with unmarked keys go before finalizers are queued, as weak references are cleared.
 // Order of locks: gate, the list of tables, a table.
 // Threads: any, in a runtime section; the collector's functions say so.

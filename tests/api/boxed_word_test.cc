@@ -55,7 +55,7 @@ TEST_CASE("boxed_word: bits on a stack are a root") {
   CHECK(reinterpret_cast<Node*>(bits & kMask)->intact());
 }
 
-// Words are handed from object to object while cycles run; the copy is all that there is.
+// [boxed.announced] Words are handed from object to object while cycles run; the copy is all that there is.
 TEST_CASE("boxed_word: copies pass the barrier") {
   CollectingThread collecting(scaled(kLongChain));
   const std::size_t n = 256;

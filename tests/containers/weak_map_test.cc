@@ -131,8 +131,8 @@ TEST_CASE("weak_map: gc::destroy of a key ends its entry") {
   CHECK(map->size() == 0);
 }
 
-// Threads look into maps of their own while cycles run; an entry's value is often reachable through
-// nothing else.
+// [ephemeron.gate] [ephemeron.closed] Threads look into maps of their own while cycles run; an entry's value is often
+// reachable through nothing else.
 TEST_CASE("weak_map: looked into and changed while cycles run") {
   CollectingThread collecting(scaled(kLongChain));
   Findings findings;
@@ -185,6 +185,7 @@ TEST_CASE("weak_map: looked into and changed while cycles run") {
   CHECK(findings.count() == 0);
 }
 
+// [ephemeron.dead]
 TEST_CASE("weak_set and ephemeron") {
   gc::root<gc::weak_set<Key>> set = gc::make<gc::weak_set<Key>>();
   gc::root<Key> key;
