@@ -25,7 +25,8 @@ constexpr int64_t kResendPerThreadNs =
 // [handshake.aside] In all, and without an answer from anybody.
 constexpr int64_t kAsideNs = 100'000'000;
 constexpr int64_t kAsideInVainNs = 10'000'000;
-constexpr int64_t kRunNs = 2'000'000;  // at least between two asides
+constexpr int64_t kRunNs = 2'000'000;     // at least between two asides
+constexpr int64_t kVainNs = 100'000'000;  // [handshake.vain]
 constexpr int64_t kLateNs = 5'000'000;
 constexpr int64_t kNamedInTraceNs = 100'000'000;
 constexpr int64_t kNamedNs = 10'000'000'000;
@@ -53,7 +54,7 @@ void Handshake::perform(Thread& thread, StackView stack) noexcept {
 }
 
 void Handshake::acknowledge(Thread& thread, uint32_t sequence) noexcept {
-  const bool stopping = stopping_;
+  const bool stopping = stopping_.load(std::memory_order_relaxed);
   thread.answered.store(sequence, std::memory_order_release);
   answers_.fetch_add(1, std::memory_order_seq_cst);
   const bool last = awaited_.fetch_sub(1, std::memory_order_relaxed) <= 1;
@@ -106,7 +107,7 @@ bool Handshake::answer_for_blocked(Thread& thread) noexcept {
                               thread.saved_signal_hi, thread.interrupted_sp});
     thread.answered.store(sequence(), std::memory_order_release);
   }
-  if (!stopping_) thread.state.store(ThreadState::kBlocked, std::memory_order_release);
+  if (!is_stopping()) thread.state.store(ThreadState::kBlocked, std::memory_order_release);
   return true;
 }
 
@@ -133,7 +134,7 @@ void Handshake::ask_all(Action action) noexcept {
   // Those that answer before the first count stand aside as well where the last count says so.
   const bool first_ever = sequence == 1;
   const size_t expected = first_ever ? g_threads.count() : running_threads();
-  if (expected > processors_ && !stopping_) begin_asides();
+  if (expected > processors_ && !is_stopping()) begin_asides();
   for (Thread* t = g_threads.first(); t != nullptr; t = t->next) {
     t->requested.store(sequence, std::memory_order_release);
   }
@@ -167,7 +168,7 @@ void Handshake::wait_for_all(Thread* self) noexcept {
       wait.fewest = waiting;
       wait.progress_ns = now;
     }
-    if (first && waiting > processors_ && !stopping_) {
+    if (first && waiting > processors_ && !is_stopping()) {
       begin_asides();
     } else if ((first && !keeps_aside_) || now - wait.start_ns >= kAsideNs ||
                now - wait.progress_ns >= kAsideInVainNs) {
@@ -179,10 +180,12 @@ void Handshake::wait_for_all(Thread* self) noexcept {
       wait.signal_ns = now + std::max(wait.interval_ns, waiting * kResendPerThreadNs);
       wait.interval_ns = std::min(2 * wait.interval_ns, kLongestResendNs);
     }
+    if (may_give_up_ && is_stopping() && now - wait.start_ns >= kVainNs) let_all_go_on();
     // [handshake.open] threads come and go while we wait
-    if (!stopping_) g_threads.lock().unlock();
+    const bool stopping = is_stopping();
+    if (!stopping) g_threads.lock().unlock();
     wait_for_answers(seen, now < wait.signal_ns && now - wait.start_ns < kPatienceNs);
-    if (!stopping_) lock_threads(self);
+    if (!stopping) lock_threads(self);
   }
 }
 
@@ -276,7 +279,7 @@ void Handshake::take_turn() noexcept {
 void Handshake::run(Action action, Afterwards afterwards) noexcept {
   take_turn();
   lock_threads(Thread::current());
-  stopping_ = false;
+  stopping_.store(false, std::memory_order_relaxed);
   ask_all(action);
   keeps_aside_ = afterwards == Afterwards::keep_aside;
   if (!keeps_aside_) end_asides();
@@ -292,12 +295,23 @@ void Handshake::let_go() noexcept {
 void Handshake::stop(Action action) noexcept {
   take_turn();
   lock_threads(Thread::current());
-  stopping_ = true;
+  stopping_.store(true, std::memory_order_relaxed);
   stop_began_ns_ = os::now_ns();
   ask_all(action);
 }
 
-void Handshake::resume() noexcept {
+bool Handshake::try_stop(Action action) noexcept {
+  may_give_up_ = true;
+  stop(action);
+  may_give_up_ = false;
+  if (is_stopping()) return true;
+  g_threads.lock().unlock();
+  turn_.unlock();
+  return false;
+}
+
+// [handshake.vain]
+void Handshake::let_all_go_on() noexcept {
   for (Thread* t = g_threads.first(); t != nullptr; t = t->next) {
     if (t->state.load(std::memory_order_relaxed) == ThreadState::kTaken) {
       t->state.store(ThreadState::kBlocked, std::memory_order_release);
@@ -306,7 +320,11 @@ void Handshake::resume() noexcept {
   resumed_.store(sequence(), std::memory_order_release);
   futex::wake(&resumed_, INT32_MAX);
   raise_to(longest_ns_, os::now_ns() - stop_began_ns_);
-  stopping_ = false;
+  stopping_.store(false, std::memory_order_relaxed);
+}
+
+void Handshake::resume() noexcept {
+  let_all_go_on();
   g_threads.lock().unlock();
   turn_.unlock();
 }

@@ -23,6 +23,9 @@
 // [handshake.named]   a thread that cannot answer (all signals masked, waiting in the kernel) stops collection. After
 //                     5 ms the handler is looked at (handshake_signal.h) and so is whether the thread still exists;
 //                     after 100 ms the trace names it, after 10 s stderr does.
+// [handshake.vain]    a thread that keeps all signals from itself and waits for a lock of the program cannot answer
+//                     while the one that holds the lock stands. try_stop() lets everybody go on after 100 ms and waits
+//                     for the last answers as run() does.
 // Threads: run(), stop(), resume(): the collector's thread, not in a runtime section.
 
 #include <atomic>
@@ -67,6 +70,8 @@ class Handshake {
   // As run(), but every thread waits after its answer, and the threads' lock stays held, until
   // resume().
   void stop(Action action) noexcept;
+  // The same, but it may be in vain ([handshake.vain]): false, and then there is nothing to resume.
+  [[nodiscard]] bool try_stop(Action action) noexcept;
   void resume() noexcept;
 
   // Since the last call.
@@ -101,6 +106,7 @@ class Handshake {
     bool named_to_all = false;
   };
 
+  bool is_stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
   void take_turn() noexcept;
   void ask_all(Action action) noexcept;
   void wait_for_all(Thread* self) noexcept;
@@ -114,6 +120,7 @@ class Handshake {
   // Does for a thread that is gone what it should have done at its end.
   void bury(Thread& thread) noexcept;
   void wait_for_answers(uint32_t seen, bool briefly) noexcept;
+  void let_all_go_on() noexcept;
   void begin_asides() noexcept;
   void end_asides() noexcept;
 
@@ -132,7 +139,10 @@ class Handshake {
   // Written by the collector before it stores a thread's `requested` (release), read by the thread
   // after it has loaded that (acquire).
   Action action_ = nullptr;
-  bool stopping_ = false;
+  // Written by the collector; read (relaxed) by a thread that answers: one that takes a stop that
+  // was given up for one that goes on finds it resumed.
+  std::atomic<bool> stopping_{false};
+  bool may_give_up_ = false;  // the collector's own
   // Read relaxed by a handler on a thread without a record, which only compares it.
   std::atomic<uint32_t> sequence_{0};
   int64_t stop_began_ns_ = 0;  // the collector's own
