@@ -33,6 +33,20 @@ __attribute__((always_inline)) inline void spill_registers(Registers& out) noexc
 
 inline void pause() noexcept { __builtin_ia32_pause(); }
 
+// Other processors see the stores before it no later than those behind it.
+__attribute__((always_inline)) inline void order_stores() noexcept {
+  asm volatile("" ::: "memory");
+}
+
+// Where the system keeps what belongs to the calling thread, and the word there that leads to the
+// table of the thread's dynamic thread-local storage.
+inline char* thread_pointer() noexcept {
+  char* pointer;
+  asm volatile("movq %%fs:0, %0" : "=r"(pointer));
+  return pointer;
+}
+inline constexpr int kThreadTableWord = 1;
+
 #elif defined(__aarch64__)
 
 struct Registers {
@@ -57,6 +71,17 @@ __attribute__((always_inline)) inline void spill_registers(Registers& out) noexc
 }
 
 inline void pause() noexcept { asm volatile("isb" ::: "memory"); }
+
+__attribute__((always_inline)) inline void order_stores() noexcept {
+  asm volatile("dmb ishst" ::: "memory");
+}
+
+inline char* thread_pointer() noexcept {
+  char* pointer;
+  asm volatile("mrs %0, tpidr_el0" : "=r"(pointer));
+  return pointer;
+}
+inline constexpr int kThreadTableWord = 0;
 
 #endif
 

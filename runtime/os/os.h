@@ -67,6 +67,10 @@ unsigned cpu_count() noexcept;
 // others. Where a seccomp filter is set it tries nothing: some end the process. False if it failed.
 bool set_background_priority(int nicer_by) noexcept;
 
+// Whether a seccomp filter stands before the calling thread's system calls, or that cannot be
+// known.
+bool is_filtered() noexcept;
+
 // At most 15 characters are kept.
 void name_thread(const char* name) noexcept;
 
@@ -81,6 +85,8 @@ int signal_thread(int pid, int tid, int signal, const void* cookie) noexcept;
 // Where the calling thread's stack may lie: *lo <= every frame < *hi. Memory at *lo need not be
 // mapped (guard pages, a main stack that has not grown yet): read only from the stack pointer up.
 [[nodiscard]] bool stack_bounds(char** lo, char** hi) noexcept;
+// The same of another thread, which does not end meanwhile; `thread` is a pthread_t.
+[[nodiscard]] bool stack_bounds_of(unsigned long thread, int tid, char** lo, char** hi) noexcept;
 
 // Where the calling thread's signal stack (sigaltstack) ends if `address` lies on it, else nullptr.
 const char* signal_stack_end(const char* address) noexcept;

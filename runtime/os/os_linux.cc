@@ -207,7 +207,7 @@ unsigned cpu_count() noexcept {
 
 // Field "Seccomp" of the thread's status: 2 where a filter stands before its system calls. A filter
 // cannot be asked what it forbids, and some end the process for it.
-static bool is_filtered() noexcept {
+bool is_filtered() noexcept {
   KeepErrno keep;
   const NoCancellation whole;
   const int fd = ::open("/proc/thread-self/status", O_RDONLY | O_CLOEXEC);
@@ -252,18 +252,12 @@ int signal_thread(int pid, int tid, int signal, const void* cookie) noexcept {
   return ::syscall(SYS_rt_tgsigqueueinfo, pid, tid, signal, &info) == 0 ? 0 : errno;
 }
 
-bool stack_bounds(char** lo, char** hi) noexcept {
-  KeepErrno keep;
-  // The C library finds the main thread's bounds by reading /proc/self/maps, which takes long in a
-  // process with many mappings. After fork() from another thread, tid and pid agree on a stack that
-  // is not the main one: the frame tells.
-  const char* const frame = static_cast<const char*>(__builtin_frame_address(0));
-  if (tid() == pid() && main_stack_bounds(frame, lo, hi)) return true;
-
+// `frame`: an address on the stack, if one is known.
+static bool bounds_by_library(pthread_t thread, const char* frame, char** lo, char** hi) noexcept {
   const NoCancellation whole;  // of the main thread it reads a file
   pthread_attr_t attributes;
   std::memset(&attributes, 0, sizeof attributes);
-  const bool known = ::pthread_getattr_np(::pthread_self(), &attributes) == 0;
+  const bool known = ::pthread_getattr_np(thread, &attributes) == 0;
   void* start = nullptr;
   size_t bytes = 0;
   const bool read = ::pthread_attr_getstack(&attributes, &start, &bytes) == 0;
@@ -275,7 +269,24 @@ bool stack_bounds(char** lo, char** hi) noexcept {
   // that the thread may run on. What must lie on the stack tells whether it has come that far.
   const auto on_it = [&](const char* at) { return at >= *lo && at < *hi; };
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the C library's descriptor of the thread
-  return known || on_it(frame) || on_it(reinterpret_cast<const char*>(::pthread_self()));
+  return known || on_it(frame) || on_it(reinterpret_cast<const char*>(thread));
+}
+
+bool stack_bounds(char** lo, char** hi) noexcept {
+  KeepErrno keep;
+  // The C library finds the main thread's bounds by reading /proc/self/maps, which takes long in a
+  // process with many mappings. After fork() from another thread, tid and pid agree on a stack that
+  // is not the main one: the frame tells.
+  const char* const frame = static_cast<const char*>(__builtin_frame_address(0));
+  if (tid() == pid() && main_stack_bounds(frame, lo, hi)) return true;
+  return bounds_by_library(::pthread_self(), frame, lo, hi);
+}
+
+bool stack_bounds_of(unsigned long thread, int tid, char** lo, char** hi) noexcept {
+  KeepErrno keep;
+  const char* const first_frame = static_cast<const char*>(__libc_stack_end) - sizeof(void*);
+  if (tid == pid() && main_stack_bounds(first_frame, lo, hi)) return true;
+  return bounds_by_library(thread, nullptr, lo, hi);
 }
 
 const char* signal_stack_end(const char* address) noexcept {
