@@ -1,13 +1,16 @@
 #include "gc/stacks.h"
 
 #include <algorithm>
+#include <atomic>
+#include <functional>
+#include <iterator>
+#include <map>
 #include <mutex>
-#include <vector>
+#include <utility>
 
 #include "gc/barrier.h"
 #include "gc/boxed.h"
 #include "gc/thread_data.h"
-#include "runtime/base/immortal.h"
 #include "runtime/base/memory.h"
 #include "runtime/os/os.h"
 
@@ -22,17 +25,31 @@ namespace {
 // What a leaf function may keep below its stack pointer.
 constexpr ptrdiff_t kRedZone = 128;
 
-struct Range {
-  const char* lo;
+struct FiberStack {
   const char* hi;
+  // Everything from here up was readable when it was scanned first; hi: not scanned yet.
+  const char* readable;
 };
+// By their lower ends. [memory.no-handler]
+struct FiberStacks : std::map<const char*, FiberStack, std::less<>,
+                              runtime::MallocAllocator<std::pair<const char* const, FiberStack>>>,
+                     runtime::FromMalloc {};
 
-runtime::Lock g_fibers_lock{runtime::LockRank::fibers};  // held while stacks are scanned
-// Guarded by g_fibers_lock. A handler takes the lock too; it never interrupts a holder, which is in
-// a runtime section: [lock.signal].
-using Ranges = std::vector<Range, runtime::MallocAllocator<Range>>;  // [memory.no-handler]
-constinit runtime::Immortal<Ranges> g_fibers;
-Ranges& fibers() noexcept { return g_fibers.value; }
+constinit runtime::Lock g_fibers_lock{runtime::LockRank::fibers};  // held while stacks are scanned
+// Guarded by g_fibers_lock; made with the first stack, never destroyed. A handler takes the lock
+// too; it never interrupts a holder, which is in a runtime section: [lock.signal].
+FiberStacks* g_fibers = nullptr;
+// Stored under g_fibers_lock; read without it (relaxed) by who only wants to know whether to look.
+constinit std::atomic<size_t> g_fiber_count{0};
+
+// The stack that `address` lies in; nullptr: none. Under g_fibers_lock.
+const FiberStack* find_fiber_stack(const void* address) noexcept {
+  if (g_fibers == nullptr) return nullptr;
+  const auto above = g_fibers->upper_bound(static_cast<const char*>(address));
+  if (above == g_fibers->begin()) return nullptr;
+  const FiberStack& stack = std::prev(above)->second;
+  return address < stack.hi ? &stack : nullptr;
+}
 
 // Frames are written by their owner while they are read here only in blocked regions, where they
 // hold nothing of ours; reads are single words, and the sanitizers are not asked about them.
@@ -81,11 +98,29 @@ bool has_outgrown(const Thread& thread, const char* sp) noexcept {
 
 // Where the registered stack that `sp` lies on ends; nullptr if it lies on none.
 const char* fiber_stack_end(const char* sp) noexcept {
+  if (g_fiber_count.load(std::memory_order_relaxed) == 0) return nullptr;
   const std::lock_guard guard(g_fibers_lock);
-  for (const Range& range : fibers()) {
-    if (sp >= range.lo && sp < range.hi) return range.hi;
+  const FiberStack* const stack = find_fiber_stack(sp);
+  return stack == nullptr ? nullptr : stack->hi;
+}
+
+// What was readable once is read without asking: asking costs a system call a page.
+void find_readable(const char* lo, FiberStack& stack) noexcept {
+  if (stack.readable != stack.hi) return;
+  const uintptr_t page = runtime::os::page_size();
+  uintptr_t at = (reinterpret_cast<uintptr_t>(stack.hi) - 1) / page * page;
+  while (runtime::os::is_readable(at)) {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    stack.readable = std::max(lo, reinterpret_cast<const char*>(at));
+    if (stack.readable == lo) break;
+    at -= page;
   }
-  return nullptr;
+}
+
+void scan_fiber_stack(Thread& thread, const char* lo, FiberStack& stack) noexcept {
+  find_readable(lo, stack);
+  if (lo < stack.readable) visit_readable(thread, lo, stack.readable, shade_candidate);
+  visit_range(thread, stack.readable, stack.hi, shade_candidate);
 }
 
 }  // namespace
@@ -129,39 +164,49 @@ void scan_thread_stack(Thread& thread, StackView stack) noexcept {
 }
 
 bool on_other_stack(const void* address) noexcept {
+  if (g_fiber_count.load(std::memory_order_relaxed) == 0) return false;
   const std::lock_guard guard(g_fibers_lock);
-  return std::any_of(fibers().begin(), fibers().end(),
-                     [=](const Range& r) { return address >= r.lo && address < r.hi; });
+  return find_fiber_stack(address) != nullptr;
 }
 
 bool add_fiber_stack(const char* lo, const char* hi) {
   const std::lock_guard guard(g_fibers_lock);
-  for (Range& range : fibers()) {
-    if (range.lo != lo) continue;
-    range.hi = hi;
-    return false;
-  }
-  fibers().push_back({lo, hi});
-  return true;
+  if (g_fibers == nullptr) g_fibers = new FiberStacks;
+  const bool added = g_fibers->insert_or_assign(lo, FiberStack{hi, hi}).second;
+  g_fiber_count.store(g_fibers->size(), std::memory_order_relaxed);
+  return added;
 }
 
 bool remove_fiber_stack(const char* lo) noexcept {
   const std::lock_guard guard(g_fibers_lock);
-  const auto at =
-      std::find_if(fibers().begin(), fibers().end(), [lo](const Range& r) { return r.lo == lo; });
-  if (at == fibers().end()) return false;
-  fibers().erase(at);
+  if (g_fibers == nullptr || g_fibers->erase(lo) == 0) return false;
+  g_fiber_count.store(g_fibers->size(), std::memory_order_relaxed);
   return true;
 }
 
 bool any_fiber_stacks() noexcept {
   const std::lock_guard guard(g_fibers_lock);
-  return !fibers().empty();
+  return g_fibers != nullptr && !g_fibers->empty();
+}
+
+// In steps: whoever registers a stack, or answers on one, waits for a step at most.
+void prepare_fiber_stacks() noexcept {
+  constexpr int kStep = 64;
+  const char* from = nullptr;
+  for (bool more = g_fiber_count.load(std::memory_order_relaxed) != 0; more;) {
+    const std::lock_guard guard(g_fibers_lock);
+    auto at = g_fibers->lower_bound(from);
+    for (int i = 0; i < kStep && at != g_fibers->end(); ++i, ++at)
+      find_readable(at->first, at->second);
+    more = at != g_fibers->end();
+    if (more) from = at->first;
+  }
 }
 
 void scan_fiber_stacks(Thread& thread) noexcept {
   const std::lock_guard guard(g_fibers_lock);
-  for (const Range& range : fibers()) visit_readable(thread, range.lo, range.hi, shade_candidate);
+  if (g_fibers == nullptr) return;
+  for (auto& [lo, stack] : *g_fibers) scan_fiber_stack(thread, lo, stack);
 }
 
 runtime::Lock& fiber_stacks_lock() noexcept { return g_fibers_lock; }

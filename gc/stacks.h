@@ -12,7 +12,8 @@
 // [stacks.fibers] while fiber stacks are registered, termination rounds stop all threads: a reference could
 //                 otherwise move from a stack not yet scanned to one already scanned, without passing a barrier.
 // Threads: scan_thread_stack(): the thread itself or whoever answers for it. The registry: any, in a runtime
-// section; scan_fiber_stacks(): the collector while threads are stopped.
+// section; prepare_fiber_stacks(): the collector;
+// scan_fiber_stacks(): the same while threads are stopped.
 
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +37,8 @@ bool on_other_stack(const void* address) noexcept;
 bool add_fiber_stack(const char* lo, const char* hi);
 bool remove_fiber_stack(const char* lo) noexcept;
 bool any_fiber_stacks() noexcept;
+// While threads run: what can be settled before they stop.
+void prepare_fiber_stacks() noexcept;
 // Shades through `thread`'s buffer.
 void scan_fiber_stacks(runtime::Thread& thread) noexcept;
 runtime::Lock& fiber_stacks_lock() noexcept;
