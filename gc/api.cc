@@ -9,6 +9,7 @@
 #include "gc/collector.h"
 #include "gc/finalizer_thread.h"
 #include "gc/limits.h"
+#include "gc/open_roots.h"
 #include "gc/pacing.h"
 #include "gc/scavenger.h"
 #include "gc/stacks.h"
@@ -152,6 +153,7 @@ void free_os_memory() {
   gc::g_collector.collect();
   const RuntimeScope scope(Thread::attached());
   gc::return_free_pages();
+  if (gc::OpenRoots* const open = gc::open_roots()) open->release_free_memory();
 }
 
 }  // namespace tricolor::debug

@@ -15,6 +15,7 @@
 
 #include "gc/boxed.h"
 #include "gc/finalizer_thread.h"
+#include "gc/open_roots.h"
 #include "gc/roots.h"
 #include "gc/stacks.h"
 #include "runtime/base/check.h"
@@ -144,6 +145,16 @@ class ExactMark {
     });
   }
 
+  // Any word of it may be a reference.
+  void add_open_roots(OpenRoots& open) noexcept {
+    open.visit_all(
+        [](void* mark, const char* from, size_t bytes) noexcept {
+          for (size_t at = 0; at + sizeof(void*) <= bytes; at += sizeof(void*))
+            static_cast<ExactMark*>(mark)->add(*reinterpret_cast<void* const volatile*>(from + at));
+        },
+        this, true);
+  }
+
   void add(Cell cell) noexcept {
     if (is_reached(cell)) return;
     reached_[word_of(cell)] |= uint64_t{1} << (cell.index % 64);
@@ -211,6 +222,7 @@ void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {
 // A reference in the heap, but not in an object that is scanned, or outside of it and on no stack.
 void report_untraced(const void* slot, const char* type) noexcept {
   if (!g_heap.contains(slot) && on_a_stack(slot)) return;
+  if (OpenRoots* const open = open_roots(); open != nullptr && open->is_read(slot)) return;
   if (g_reports.fetch_add(1, std::memory_order_relaxed) >= kMostReports) return;
   const std::string_view name(type);
   runtime::report(
@@ -231,6 +243,7 @@ void report_raw_references(Thread&) noexcept {
   runtime::g_handshake.stop(add_stack);
   g_roots.for_each_target([&](const void* target) { exact.add(target); });
   finalizer_thread().for_each_root([&](const char* object) { exact.add(object); });
+  if (OpenRoots* const open = open_roots()) exact.add_open_roots(*open);
   exact.drain();
   int reports = 0;
   runtime::g_spans.for_each([&](Span& span) {

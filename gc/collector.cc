@@ -36,6 +36,7 @@ constinit runtime::Immortal<Collector> g_the_collector;
 
 Collector& g_collector = g_the_collector.value;
 constinit CycleState g_cycle;
+constinit std::atomic<OpenRoots*> g_open_roots{nullptr};
 
 bool Collector::start() noexcept {
   if (has_thread_.load(std::memory_order_relaxed)) return true;

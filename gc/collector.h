@@ -17,6 +17,7 @@
 
 #include "gc/hooks.h"
 #include "gc/marker.h"
+#include "gc/open_roots.h"
 #include "runtime/base/lock.h"
 #include "runtime/thread.h"
 #include "runtime/trace_log.h"
@@ -92,6 +93,7 @@ class Collector {
     int64_t terminate_cpu = 0;
     int64_t hooks = 0;
     int64_t longest_handshake = 0;
+    int64_t longest_stop = 0;
     int64_t handshakes = 0;
   };
 
@@ -111,6 +113,8 @@ class Collector {
   void help_mark(Marker& marker, int64_t work);
   bool terminate(uint64_t arrivals);
   bool revive_in_cycles();
+  bool drain_in_stop(OpenRoots& open);
+  void mark_open_roots_at_once(OpenRoots& open, Marker& marker, bool standing);
   void mark_contents_at_once(Marker& marker, runtime::Cell cell);
   void mark_roots_at_once(Marker& marker);
   void rescan_marked_objects(Marker& marker);
@@ -148,6 +152,7 @@ class Collector {
   bool forced_ = false;
   bool all_hooks_ = true;
   Timeline time_;
+  int stops_ = 0;  // of this cycle
   int64_t heap_at_start_ = 0;
   int64_t heap_at_end_ = 0;
   int64_t cycle_goal_ = 0;

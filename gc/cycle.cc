@@ -9,6 +9,7 @@
 #include "gc/collector.h"
 #include "gc/ephemerons.h"
 #include "gc/finalizer_thread.h"
+#include "gc/open_roots.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
 #include "gc/phase.h"
@@ -39,6 +40,10 @@ constexpr int64_t kCollectorShare =
     512 << 10;  // scan work that is done before workers are worth waking
 constexpr int64_t kMarkSliceWork = 256 << 10;
 constexpr int64_t kMarkWaitNs = 500'000;
+// [open.some]
+constexpr int kMostStops = 4;
+constexpr int64_t kStopSliceWork = 64 << 10;
+constexpr int64_t kStopDrainNs = 300'000;
 
 // H1: the barrier is on.
 void switch_barrier_on(Thread& thread, StackView) noexcept {
@@ -101,6 +106,8 @@ void Collector::run_cycle(bool forced) {
   g_sweeper.sweep_all();  // [sweep.finished] [collector.order]
   hooks_.run(all_hooks_);
   time_.hooks = os::now_ns() - time_.start;
+  stops_ = 0;
+  if (OpenRoots* const open = open_roots()) open->begin_cycle();
   enter();
   mark();
   clear();
@@ -156,6 +163,7 @@ void Collector::mark() {
   {
     Marker marker;
     mark_roots(marker);
+    if (OpenRoots* const open = open_roots()) open->queue_first_scan();
     help_mark(marker, kCollectorShare);
   }
   if (options().gcpacertrace) {
@@ -183,6 +191,7 @@ void Collector::mark() {
     if (g_worklist.take_overflowed()) {
       Marker marker;
       mark_roots_at_once(marker);
+      if (OpenRoots* const open = open_roots()) mark_open_roots_at_once(*open, marker, false);
       rescan_marked_objects(marker);
       continue;
     }
@@ -203,15 +212,29 @@ void Collector::mark() {
 bool Collector::terminate(uint64_t arrivals) {
   time_.terminating = os::now_ns();
   time_.terminating_cpu = os::thread_cpu_ns();
-  const bool stopped = any_fiber_stacks();
+  OpenRoots* const open = open_roots();
+  const bool stopped = open != nullptr || any_fiber_stacks();
+  bool clean = true;
+  int64_t stop_began = 0;
   if (stopped) {
-    g_handshake.stop(report);  // [stacks.fibers]
-    scan_fiber_stacks(*self());
+    prepare_fiber_stacks();
+    if (open != nullptr && !open->prepare_stop()) return false;
+    stop_began = os::now_ns();
+    if (!g_handshake.try_stop(report)) {  // [handshake.vain]
+      note_handshakes();
+      return false;
+    }
+    scan_fiber_stacks(*self());  // [stacks.fibers]
     flush_buffer(*self()->data);
+    if (open != nullptr) {
+      clean = drain_in_stop(*open);
+      arrivals = g_worklist.arrivals();  // it has been worked on while nothing could move
+    }
   } else {
     g_handshake.run(report, runtime::Handshake::Afterwards::keep_aside);
+    // [open.late] [stacks.fibers] Opened before the last answer.
+    clean = open_roots() == nullptr && !any_fiber_stacks();
   }
-  bool clean = true;
   {
     const std::lock_guard gate(specials().gate_lock());
     if (!stopped) runtime::lock_threads(nullptr);
@@ -229,7 +252,10 @@ bool Collector::terminate(uint64_t arrivals) {
       g_cycle.phase.store(Phase::kClear, std::memory_order_release);
     }
   }
-  if (stopped) g_handshake.resume();
+  if (stopped) {
+    g_handshake.resume();
+    time_.longest_stop = std::max(time_.longest_stop, os::now_ns() - stop_began);
+  }
   if (!clean) g_handshake.let_go();
   note_handshakes();
   return clean;
@@ -250,6 +276,53 @@ bool Collector::revive_in_cycles() {
   finalizer_thread().for_each_root([&](void* target) { marker.add_edge(target); });
   help_mark(marker, kMarkSliceWork);
   return true;
+}
+
+// [open.stop] Reads what has to be read while all threads stand and marks what that leads to. False: it was more than
+// a stop has time for, or has to be done again.
+bool Collector::drain_in_stop(OpenRoots& open) {
+  const bool last = ++stops_ >= kMostStops;  // [open.some]
+  if (!open.queue_stop()) return false;
+  for (int64_t deadline = 0;;) {
+    const uint32_t seen = g_worklist.wake_word();
+    {
+      Marker marker;
+      help_mark(marker, kStopSliceWork);
+    }
+    if (g_worklist.quiescent()) {
+      if (!g_worklist.take_overflowed()) break;
+      Marker marker;
+      mark_roots_at_once(marker);
+      mark_open_roots_at_once(open, marker, true);
+      rescan_marked_objects(marker);
+      continue;
+    }
+    if (open.items_left() == 0) {
+      const int64_t now = os::now_ns();
+      if (deadline == 0) deadline = now + kStopDrainNs;
+      if (!last && now > deadline) return false;
+    }
+    if (g_worklist.looks_empty()) g_worklist.wait_for_arrival(seen, kMarkWaitNs);
+  }
+  if (options().gccheckmark) verify_open_roots(open);
+  return true;
+}
+
+// [worklist.overflow]
+void Collector::mark_open_roots_at_once(OpenRoots& open, Marker& marker, bool standing) {
+  struct Both {
+    Collector* collector;
+    Marker* marker;
+  } both{this, &marker};
+  open.visit_all(
+      [](void* context, const char* from, size_t bytes) noexcept {
+        const Both& by = *static_cast<Both*>(context);
+        for (size_t at = 0; at < bytes; at += detail::kMaxSmallSize) {
+          by.marker->scan_part(from + at, std::min(detail::kMaxSmallSize, bytes - at));
+          by.collector->help_mark(*by.marker, INT64_MAX);
+        }
+      },
+      &both, standing);
 }
 
 // What the object refers to, marked by steps that leave the marker's stack room: a spill could drop

@@ -35,13 +35,16 @@ void Collector::finish_cycle(bool forced) {
                            g_pacing.processors() * Pacer::kBackgroundUtilization);
   const int64_t background = std::min(totals.cpu_ns, std::max<int64_t>(by_right, 1));
 
+  OpenRoots::Figures traced;
+  if (OpenRoots* const open = open_roots()) traced = open->figures();
+
   CycleEnd end;
   end.now_ns = time_.end;
   end.heap_live = heap_at_end_;
   end.heap_marked = std::min(marked, heap_at_end_);
   end.heap_scan_marked = totals.counts.marked_scan_bytes;
   end.stack_scanned = stack_bytes_;
-  end.roots_scanned = root_bytes_;
+  end.roots_scanned = root_bytes_ + traced.bytes_scanned;
   end.scan_work = totals.counts.scan_work + stack_bytes_ + root_bytes_;
   end.assist_ns = assists.ns;
   end.background_ns = background;
@@ -56,6 +59,7 @@ void Collector::finish_cycle(bool forced) {
   runtime::g_threads.lock().unlock();
   g_cycle.phase.store(Phase::kIdle, std::memory_order_release);
   runtime::g_spans.allow_returns(true);
+  if (OpenRoots* const open = open_roots()) open->end_cycle();
   g_sweeper.begin();
   g_worklist.wake_stalled();
 
@@ -90,7 +94,7 @@ void Collector::finish_cycle(bool forced) {
   trace.heap_marked = end.heap_marked;
   trace.heap_goal = cycle_goal_;
   trace.stack_bytes = stack_bytes_;
-  trace.root_bytes = root_bytes_;
+  trace.root_bytes = root_bytes_ + traced.bytes_scanned;
   trace.processors = std::max<int64_t>(1, static_cast<int64_t>(g_pacing.processors() + 0.5));
   trace.forced = forced;
   trace.handshakes = time_.handshakes;
@@ -105,6 +109,12 @@ void Collector::finish_cycle(bool forced) {
   trace.finalizer_queue = static_cast<int64_t>(finalizer_thread().waiting());
   trace.finalizer_queue_bytes = g_dead_cells.bytes() + g_pacing.dead_external();
   trace.external_bytes = g_pacing.external_bytes();
+  trace.open = open_roots() != nullptr;
+  trace.traced_bytes = traced.bytes_scanned;
+  trace.precleans = traced.precleans;
+  trace.dirty_pages = traced.tracks_pages ? traced.dirty_pages : -1;
+  trace.stops = stops_;
+  trace.longest_stop_ns = time_.longest_stop;
   print_traces(trace);
 
   pages_swept_ = static_cast<int64_t>(g_sweeper.sweep_all());

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "gc/open_roots.h"
 #include "gc/thread_data.h"
 #include "gc/workers.h"
 #include "runtime/base/check.h"
@@ -59,6 +60,11 @@ bool is_searched(const Mapping& mapping) noexcept {
 
 // The library's own words: where the heap begins, and where threads take cells from.
 bool is_runtime_word(uintptr_t place) noexcept {
+  // A free cell keeps what was in it; what lies in one in use was found.
+  // NOLINTNEXTLINE(performance-no-int-to-ptr)
+  const auto* const address = reinterpret_cast<const void*>(place);
+  if (OpenRoots* const open = open_roots(); open != nullptr && open->is_traced(address))
+    return true;
   const auto within = [place](const void* object, size_t bytes) {
     return place - reinterpret_cast<uintptr_t>(object) < bytes;
   };

@@ -52,6 +52,7 @@ bool create_detached(void* (*run)(void*), void* argument) noexcept {
 }  // namespace
 
 constinit HelperThreads g_helper_threads;
+constinit thread_local bool t_starting_helper = false;
 
 bool start_thread(const char* name, void (*run)(unsigned) noexcept, unsigned number) noexcept {
   std::unique_ptr<StartArgs> args(new (std::nothrow) StartArgs(name, run, number));
@@ -62,7 +63,9 @@ bool start_thread(const char* name, void (*run)(unsigned) noexcept, unsigned num
   for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF, SIGSYS})
     sigdelset(&all, fault);
   if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) return false;
+  t_starting_helper = true;
   const bool started = create_detached(thread_main, args.get());
+  t_starting_helper = false;
   if (const int error = pthread_sigmask(SIG_SETMASK, &before, nullptr)) {
     // With its signals blocked the calling thread would hold up every cycle.
     runtime::fatal("rt_sigprocmask: a thread's signals cannot be unblocked again (error %d)",

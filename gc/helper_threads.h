@@ -14,6 +14,9 @@
 
 namespace tricolor::gc {
 
+// While this thread starts one of the library's own, which attach themselves where they need to.
+extern thread_local bool t_starting_helper;
+
 // A detached thread of the library: all signals blocked except those that report an error of the
 // thread itself. False when it cannot be had.
 [[nodiscard]] bool start_thread(const char* name, void (*run)(unsigned) noexcept,

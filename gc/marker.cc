@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "gc/open_roots.h"
 #include "runtime/base/check.h"
 
 namespace tricolor::gc {
@@ -105,6 +106,10 @@ void Marker::scan_piece(const char* from) noexcept {
 
 // Objects that are marked, and pieces of them.
 void Marker::scan_block(WorkBlock& block) noexcept {
+  if (block.kind == WorkKind::kForeign) {
+    for (uint32_t i = 0; i < block.count; ++i) open_roots()->scan(*this, block.items[i]);
+    return;
+  }
   const bool pieces = block.kind == WorkKind::kPieces;
   for (uint32_t i = 0; i < block.count; ++i) {
     const char* const address = g_heap.base() + block.items[i];

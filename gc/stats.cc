@@ -4,6 +4,7 @@
 #include "gc/collector.h"
 #include "gc/dead_cells.h"
 #include "gc/finalizer_thread.h"
+#include "gc/open_roots.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
 #include "gc/stats.h"
@@ -86,6 +87,11 @@ void fill_mem_stats(MemStats& stats) {
   stats.gc_sys = g_heap.table_bytes() + g_worklist.bytes();
   stats.other_sys = g_threads.count() * sizeof(Thread);
   stats.sys = stats.heap_sys + stats.gc_sys + stats.other_sys;
+  if (const OpenRoots* const open = open_roots()) {
+    const OpenRoots::Figures traced = open->figures();
+    stats.traced_inuse = static_cast<uint64_t>(traced.bytes_in_use);
+    stats.traced_sys = static_cast<uint64_t>(traced.bytes_mapped);
+  }
   stats.next_gc =
       g_pacing.goal() == INT64_MAX ? UINT64_MAX : static_cast<uint64_t>(g_pacing.goal());
   stats.gc_cpu_fraction = g_collector.cpu_fraction();

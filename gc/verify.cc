@@ -59,6 +59,11 @@ void check_marks() noexcept {
 
 }  // namespace
 
+void verify_open_roots(OpenRoots& open) noexcept {
+  open.visit_all([](void*, const char* from, size_t bytes) noexcept { check_object(from, bytes); },
+                 nullptr, true);
+}
+
 void verify_marks(Thread&) noexcept {
   runtime::g_handshake.stop(nothing);
   if (options().gccheckmark) check_marks();

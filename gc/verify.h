@@ -11,10 +11,13 @@
 //
 // Threads: the collector, after the weak gate is closed and before H4. No malloc: a stopped thread may be inside it.
 
+#include "gc/open_roots.h"
 #include "runtime/thread.h"
 
 namespace tricolor::gc {
 
+// In a stop, behind marking: every object that open memory refers to is marked.
+void verify_open_roots(OpenRoots& open) noexcept;
 void verify_marks(runtime::Thread& self) noexcept;
 
 }  // namespace tricolor::gc

@@ -35,6 +35,7 @@ enum class WorkKind : uint32_t {
   kObjects,  // marked objects, to be scanned
   kPieces,   // where pieces of large marked objects begin, to be scanned
   kEdges,    // addresses found, to be looked up, marked and scanned
+  kForeign,  // what an open process has outside of the heap (gc/open_roots.h)
 };
 
 struct WorkBlock {

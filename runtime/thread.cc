@@ -37,6 +37,7 @@ void attach_slow() noexcept { runtime::Thread::attached_or_fatal(); }
 
 namespace tricolor::runtime {
 
+using gc::detail::load_word;
 using gc::detail::store_word;
 using gc::detail::tls;
 
@@ -151,6 +152,42 @@ void start() {
 
 }  // namespace
 
+// Under g_threads.lock().
+Thread* Thread::make_record(gc::detail::ThreadLocal& local, int tid) {
+  Thread* const thread = g_threads.take_record();
+  thread->depth_ = 0;
+  thread->blocked_depth_ = 0;
+  thread->tid = tid;
+  thread->local = &local;
+  thread->state.store(ThreadState::kRunning, std::memory_order_relaxed);
+  thread->requested.store(g_handshake.sequence(), std::memory_order_relaxed);
+  thread->answered.store(g_handshake.sequence(), std::memory_order_relaxed);
+  return thread;
+}
+
+// What the thread reads meanwhile leads to the same as before or after: its table of cells is empty
+// either way, and whoever finds no record comes to attach(), which looks again. Until it finds its
+// record, its signals do not.
+__attribute__((no_sanitize("thread"))) bool Thread::attach_other(const Other& other) noexcept {
+  lock_threads(current());
+  const std::lock_guard guard(g_threads.lock(), std::adopt_lock);
+  if (load_word(other.local->thread) != nullptr) return false;
+  Thread* thread = nullptr;
+  try {
+    thread = make_record(*other.local, other.tid);
+    if (!os::stack_bounds_of(other.handle, other.tid, &thread->stack_lo, &thread->stack_hi))
+      throw std::bad_alloc();
+    thread_attached(*thread);
+  } catch (...) {
+    if (thread != nullptr) g_threads.give_record(*thread);
+    return false;
+  }
+  store_word(other.local->cache, thread->cache.data());
+  store_word(other.local->thread, thread);  // [thread.named] before the record is in the list
+  g_threads.add(*thread);
+  return true;
+}
+
 Thread& Thread::attach() {
   g_start.run(start);
   if (!has_handshake_room()) refuse_stack();
@@ -159,14 +196,9 @@ Thread& Thread::attach() {
   lock_threads(nullptr);
   {
     const std::lock_guard guard(g_threads.lock(), std::adopt_lock);
-    thread = g_threads.take_record();
+    if (Thread* const attached_by_other = current()) return *attached_by_other;
+    thread = make_record(tls, os::tid());
     thread->depth_ = 1;
-    thread->blocked_depth_ = 0;
-    thread->tid = os::tid();
-    thread->local = &tls;
-    thread->state.store(ThreadState::kRunning, std::memory_order_relaxed);
-    thread->requested.store(g_handshake.sequence(), std::memory_order_relaxed);
-    thread->answered.store(g_handshake.sequence(), std::memory_order_relaxed);
     try {
       if (!os::stack_bounds(&thread->stack_lo, &thread->stack_hi)) throw std::bad_alloc();
       thread_attached(*thread);

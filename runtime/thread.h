@@ -90,6 +90,15 @@ class Thread : public FromMalloc {
   }
   static Thread& attach();
   static Thread& attach_or_fatal() noexcept;
+  // Attaches another thread of the process, which may be anywhere in the program's code and does
+  // not know.
+  // False: it was attached, or there is no memory. The caller keeps it from ending.
+  struct Other {
+    gc::detail::ThreadLocal* local;
+    unsigned long handle;  // a pthread_t
+    int tid;
+  };
+  static bool attach_other(const Other& other) noexcept;
 
   // Gives everything back and leaves the list. The calling thread only, outside runtime sections.
   void detach() noexcept;
@@ -111,6 +120,16 @@ class Thread : public FromMalloc {
     gc::detail::store_word(depth_, depth_ - 1);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (__builtin_expect(is_asked(), 0) && depth_ == 0) answer_here();
+  }
+  // A stretch in which no handshake is answered though it is not the runtime's: the thread holds a
+  // lock that threads in the runtime may want. Waits for nothing, so it may be entered anywhere;
+  // ends with leave(). False: the thread is blocked and answers nothing anyway; then there is
+  // nothing to leave.
+  bool enter_quietly() noexcept {
+    if (blocked_depth_ != 0) return false;
+    gc::detail::store_word(depth_, depth_ + 1);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return true;
   }
   bool in_runtime() const noexcept { return gc::detail::load_word(depth_) != 0; }
 
@@ -178,6 +197,7 @@ class Thread : public FromMalloc {
   void enter_slow() noexcept __attribute__((noinline));
   void leave_while_blocked() noexcept __attribute__((noinline));
   void stand_aside() noexcept __attribute__((noinline));
+  static Thread* make_record(gc::detail::ThreadLocal& local, int tid);
   // From kBlocked to kRunning; waits while taken, and while the runtime is closed to a section.
   void run_again() noexcept;
 

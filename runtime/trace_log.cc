@@ -117,6 +117,12 @@ TraceLine format_detail(const CycleTrace& cycle) {
   line.append(" finalizer_queue=").append(cycle.finalizer_queue);
   line.append(" finalizer_queue_bytes=").append(cycle.finalizer_queue_bytes);
   line.append(" external_bytes=").append(cycle.external_bytes);
+  if (!cycle.open) return line;
+  line.append(" traced_kib=").append(cycle.traced_bytes >> 10);
+  line.append(" precleans=").append(cycle.precleans);
+  line.append(" dirty_pages=").append(cycle.dirty_pages);
+  line.append(" stops=").append(cycle.stops);
+  line.append(" max_stop_us=").append_us(cycle.longest_stop_ns);
   return line;
 }
 

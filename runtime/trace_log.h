@@ -54,6 +54,12 @@ struct CycleTrace {
   int64_t finalizer_queue = 0;  // finalizers, cleanups and destructors that wait
   int64_t finalizer_queue_bytes = 0;
   int64_t external_bytes = 0;
+  bool open = false;         // traced memory: how the cycle ended in stops
+  int64_t traced_bytes = 0;  // read, in and outside of stops
+  int64_t precleans = 0;
+  int64_t dirty_pages = 0;  // read in the last stop; -1: all of it, writes are not tracked
+  int64_t stops = 0;
+  int64_t longest_stop_ns = 0;
 };
 
 // The pacer's view of a cycle's start and end; gc::Pacer fills them in.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The direction of includes: pool -> gc -> runtime -> runtime/base, and the public headers under all of them.
+"""The direction of includes: pool, traced -> gc -> runtime -> runtime/base, and the public headers under all of them.
 
 A quoted include is written from the root of the tree and names a file of ours; public headers are included as
 <tricolor/...>. Headers begin with a comment and have #pragma once; they include each other without cycles.
@@ -18,10 +18,11 @@ ALLOWED = {
     "runtime/": ("include/", "runtime/"),
     "gc/": ("include/", "runtime/", "gc/"),
     "pool/": ("include/", "runtime/", "gc/", "pool/"),
-    "bench/": ("include/", "runtime/", "gc/", "pool/", "bench/", "tools/"),
+    "traced/": ("include/", "runtime/", "gc/", "traced/"),
+    "bench/": ("include/", "runtime/", "gc/", "pool/", "traced/", "bench/", "tools/"),
     "examples/": ("include/",),
-    "tools/": ("include/", "runtime/", "gc/", "pool/", "bench/", "tools/"),
-    "tests/": ("include/", "runtime/", "gc/", "pool/", "bench/", "tools/", "tests/"),
+    "tools/": ("include/", "runtime/", "gc/", "pool/", "traced/", "bench/", "tools/"),
+    "tests/": ("include/", "runtime/", "gc/", "pool/", "traced/", "bench/", "tools/", "tests/"),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 

@@ -64,6 +64,8 @@ struct MemStats {
   std::uint64_t mspan_inuse = 0;    // bytes of span headers in use
   std::uint64_t gc_sys = 0;         // bytes of bitmaps, tables and mark queues
   std::uint64_t other_sys = 0;      // bytes of the records of attached threads
+  std::uint64_t traced_inuse = 0;   // bytes of traced memory in spans and large cells (not in sys)
+  std::uint64_t traced_sys = 0;     // bytes of address space for it
   std::uint64_t next_gc = 0;        // heap goal of the next cycle; 2^64 - 1 when there is none
   std::uint64_t last_gc = 0;        // end of the last cycle, nanoseconds since 1970
   std::uint64_t pause_total_ns =
@@ -129,8 +131,9 @@ class BlockingScope {
 
 // A fiber's stack [lo, hi): all of it is scanned as roots by every cycle, whether the fiber runs or
 // not, until it is unregistered (with the same lo). The registers of a side that waits must be
-// saved on its stack: a ucontext_t elsewhere hides the references in them. std::invalid_argument
-// for an empty or unaligned range. Any thread.
+// saved on its stack: a ucontext_t elsewhere hides the references in them. A guard page in the
+// range is set up before it is registered; memory that can be read once stays so.
+// std::invalid_argument for an empty or unaligned range. Any thread.
 TRICOLOR_API void register_stack(const void* lo, const void* hi);
 TRICOLOR_API void unregister_stack(const void* lo) noexcept;
 

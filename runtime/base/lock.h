@@ -21,6 +21,7 @@ enum class LockRank : uint8_t {
   none = 0,  // unchecked; also what zero-filled memory holds
   pool = 4,
   cycle = 8,
+  known_threads = 12,
   threads = 16,
   roots = 20,
   fibers = 22,
@@ -31,6 +32,8 @@ enum class LockRank : uint8_t {
   page_heap = 48,
   metadata = 52,
   stats = 56,
+  traced_cells = 57,
+  traced_chunks = 58,
   trace_log = 60,
   leaf = 63,
 };

@@ -18,6 +18,8 @@
 
 #include "tests/process/program_support.hpp"
 
+#include <tricolor/traced.hpp>
+
 namespace {
 
 struct Call {
@@ -103,6 +105,7 @@ int main() {
   }
   gc::root<Item> list = make_list(20'000);
   make_garbage(64u << 20);
+  gc::traced::vector<Item*> traced(1000, gc::make<Item>(7));
   std::atomic<bool> stop{false};
   std::thread computing([&stop] {
     Item* const local = make_list(100);
@@ -116,5 +119,6 @@ int main() {
   debug::free_os_memory();
   stop = true;
   computing.join();
-  return finish(check_list(list.get(), 20'000) && Counted::destroyed > 0);
+  return finish(check_list(list.get(), 20'000) && traced.back()->intact() &&
+                Counted::destroyed > 0);
 }

@@ -147,6 +147,15 @@ TEST_CASE("trace log: the detail line, to the letter") {
         "gc 7 detail: handshakes=12 max_handshake_us=48 stalls=1 max_stall_us=2000 assists=34 "
         "max_assist_us=99 objects_scanned=1000000 pages_swept=640 pool_hooks_us=7 "
         "finalizer_queue=0 finalizer_queue_bytes=0 external_bytes=0");
+  cycle.open = true;
+  cycle.traced_bytes = 5 << 20;
+  cycle.precleans = 2;
+  cycle.dirty_pages = 33;
+  cycle.stops = 1;
+  cycle.longest_stop_ns = 450'000;
+  const std::string open = text_of(format_detail(cycle));
+  CHECK(open.substr(open.find(" traced_kib")) ==
+        " traced_kib=5120 precleans=2 dirty_pages=33 stops=1 max_stop_us=450");
 }
 
 TEST_CASE("trace log: the pacer's line at the start of a cycle") {

@@ -1,0 +1,57 @@
+// pthread_create in front of the C library's: the new thread makes itself known before it runs
+// program code. What the library starts for itself goes through unchanged. C11's thrd_create and a
+// library that was bound before this one do not come by here: such a thread is attached by its
+// first use of the heap, as in a closed process.
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "gc/helper_threads.h"
+#include "traced/known_threads.h"
+
+#include <tricolor/detail/config.hpp>
+
+using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+
+// A sanitizer's, which the program links in front of the C library's.
+extern "C" int __interceptor_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*),
+                                            void*) __attribute__((weak));
+
+namespace {
+
+struct Start {
+  void* (*run)(void*);
+  void* argument;
+};
+
+void* run_known(void* start) {
+  const Start copy = *static_cast<Start*>(start);
+  std::free(start);
+  tricolor::traced::begin_known_thread();
+  return copy.run(copy.argument);
+}
+
+Create next_create() noexcept {
+  if (&__interceptor_pthread_create != nullptr) return __interceptor_pthread_create;
+  // Found again by whoever comes first; the same for all.
+  static Create found = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
+  return found;
+}
+
+}  // namespace
+
+extern "C" TRICOLOR_API int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
+                                           void* (*run)(void*), void* argument) noexcept {
+  const Create create = next_create();
+  if (create == nullptr) return EAGAIN;
+  if (tricolor::gc::t_starting_helper) return create(thread, attributes, run, argument);
+  auto* const start = static_cast<Start*>(std::malloc(sizeof(Start)));
+  if (start == nullptr) return EAGAIN;
+  *start = {run, argument};
+  const int error = create(thread, attributes, run_known, start);
+  if (error != 0) std::free(start);
+  return error;
+}
