@@ -318,7 +318,7 @@ void Collector::mark_open_roots_at_once(OpenRoots& open, Marker& marker, bool st
       [](void* context, const char* from, size_t bytes) noexcept {
         const Both& by = *static_cast<Both*>(context);
         for (size_t at = 0; at < bytes; at += detail::kMaxSmallSize) {
-          by.marker->scan_part(from + at, std::min(detail::kMaxSmallSize, bytes - at));
+          by.marker->scan_memory(from + at, std::min(detail::kMaxSmallSize, bytes - at));
           by.collector->help_mark(*by.marker, INT64_MAX);
         }
       },

@@ -79,12 +79,21 @@ void Marker::add_large(uint64_t offset) noexcept {
 
 // Some words of the object in `cell`. [specials.contents] Those that point into it are passed over:
 // it is marked already, or its contents alone are to be.
-__attribute__((no_sanitize("address", "thread", "undefined"))) void Marker::scan_words(
-    Cell cell, const char* lo, const char* hi) noexcept {
+void Marker::scan_memory(const char* from, size_t bytes) noexcept {
+  TC_CHECK(ensure_stack(), "no mark stack, though one is kept for the collector");
+  scan_range(from, from + bytes, 0, 0);
+}
+
+void Marker::scan_words(Cell cell, const char* lo, const char* hi) noexcept {
+  scan_range(lo, hi, static_cast<uint64_t>(g_heap.cell_address(cell) - g_heap.base()),
+             cell.span->cell_size);
+}
+
+// Addresses within `size` bytes from the offset `self` are the object's own.
+__attribute__((no_sanitize("address", "thread", "undefined"))) void Marker::scan_range(
+    const char* lo, const char* hi, uint64_t self, uint64_t size) noexcept {
   counts_.scan_work += hi - lo;
   const auto base = reinterpret_cast<uint64_t>(g_heap.base());
-  const uint64_t self = reinterpret_cast<uint64_t>(g_heap.cell_address(cell)) - base;
-  const uint64_t size = cell.span->cell_size;
   const uint64_t limit = g_heap.limit();
   const bool boxed = boxed_words_in_use();
   const auto* const end = reinterpret_cast<const volatile uint64_t*>(lo);

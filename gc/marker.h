@@ -60,6 +60,8 @@ class Marker {
   void add_contents(const char* object) noexcept;
   // Remembers to mark what these bytes of an object refer to, at most kMaxSmallSize of them.
   void scan_part(runtime::Cell cell, const char* from, size_t bytes) noexcept;
+  // The same of memory outside of the heap, and as much as there is (the stack spills).
+  void scan_memory(const char* from, size_t bytes) noexcept;
   // Everything remembered goes to the worklist.
   void flush() noexcept;
 
@@ -74,6 +76,7 @@ class Marker {
   bool refill() noexcept;
   void scan_block(WorkBlock& block) noexcept;
   void scan_words(runtime::Cell cell, const char* lo, const char* hi) noexcept;
+  void scan_range(const char* lo, const char* hi, uint64_t self, uint64_t size) noexcept;
   void scan_piece(const char* from) noexcept;
   void add_large(uint64_t offset) noexcept;
   void run(int64_t work) noexcept;

@@ -7,6 +7,7 @@
 
 #include "gc/open_roots.h"
 #include "runtime/base/check.h"
+#include "runtime/handshake_signal.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
@@ -66,6 +67,7 @@ void end_known_thread(void*) noexcept {
 }  // namespace
 
 void begin_known_thread() noexcept {
+  if (!runtime::has_handshake_room()) return;  // it can hold no references, and attach() says so
   pthread_once(&g_key_once,
                [] { g_has_key = pthread_key_create(&g_exit_key, end_known_thread) == 0; });
   if (!g_has_key || pthread_setspecific(g_exit_key, &t_known) != 0) return;
@@ -74,7 +76,7 @@ void begin_known_thread() noexcept {
   if (gc::open_roots() == nullptr || runtime::g_heap.base() == nullptr) return;
   try {
     Thread::attached();
-  } catch (const std::bad_alloc&) {
+  } catch (...) {
     runtime::fatal("no memory to attach a thread to the collected heap");
   }
 }

@@ -228,11 +228,11 @@ void TracedRoots::scan(gc::Marker& marker, uint64_t item) noexcept {
   const auto* const from =
       reinterpret_cast<const char*>(item & ((uint64_t{1} << kLengthShift) - 1));
   if (!g_chunks.in_chunk(from)) {
-    marker.scan_part(from, words * sizeof(void*));
+    marker.scan_memory(from, words * sizeof(void*));
     bytes = static_cast<int64_t>(words * sizeof(void*));
   } else {
     for_each_live_part(from, from + words * sizeof(void*), [&](const char* part, size_t length) {
-      marker.scan_part(part, length / sizeof(void*) * sizeof(void*));
+      marker.scan_memory(part, length / sizeof(void*) * sizeof(void*));
       bytes += static_cast<int64_t>(length);
     });
   }
