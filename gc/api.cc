@@ -175,7 +175,8 @@ void* take_array(std::size_t before, std::size_t count, std::size_t element_size
       __builtin_add_overflow(bytes, array_extra(kind) + kPageSize + before, &with_extra)) {
     throw std::bad_array_new_length();
   }
-  if (before == 0 && kind == Kind::kLeaf && fills_cell(bytes) && aligned_cell_size(bytes, alignment) == bytes) {
+  if (before == 0 && kind == Kind::kLeaf && fills_cell(bytes) &&
+      aligned_cell_size(bytes, alignment) == bytes) {
     kind = Kind::kLeafWhole;
   } else {
     bytes = (before + bytes + array_extra(kind) + kWord - 1) / kWord * kWord;
@@ -198,7 +199,8 @@ void* take_array(std::size_t before, std::size_t count, std::size_t element_size
     }
     if (cleared) std::memset(cell, 0, cell_size);
   } else {
-    cell = cleared ? allocate_large(cell_size, kind) : allocate_large_for_overwrite(cell_size, kind);
+    cell =
+        cleared ? allocate_large(cell_size, kind) : allocate_large_for_overwrite(cell_size, kind);
   }
   if (kind == Kind::kLeafWhole) return cell;
   const unsigned at = kind == Kind::kDestructor ? 2 : 1;

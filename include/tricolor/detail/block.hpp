@@ -94,8 +94,8 @@ template <class T>
 #endif
     // A leaf block may fill its cell and have no word for the count.
     const std::size_t bytes = capacity * sizeof(T);
-    const bool whole = kind == Kind::kLeaf && fills_cell(bytes) &&
-                       aligned_cell_size(bytes, alignof(T)) == bytes;
+    const bool whole =
+        kind == Kind::kLeaf && fills_cell(bytes) && aligned_cell_size(bytes, alignof(T)) == bytes;
     if (!whole) {
       capacity = (cell_size - array_extra(kind)) / sizeof(T);
       store_word(hidden_word(cell, cell_size, 1),

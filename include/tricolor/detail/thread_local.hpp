@@ -91,7 +91,7 @@ TRICOLOR_ALWAYS_INLINE void store_word(T& word, T value) noexcept {
 [[nodiscard]] TRICOLOR_API void* allocate_large(std::size_t size, Kind kind);  // zeroed
 [[nodiscard]] TRICOLOR_API void* allocate_large_for_overwrite(std::size_t size,
                                                               Kind kind);  // of leaves
-TRICOLOR_API void shade_slow(void* target) noexcept;                           // nullptr allowed
+TRICOLOR_API void shade_slow(void* target) noexcept;                       // nullptr allowed
 TRICOLOR_API void attach_slow() noexcept;
 
 // One cell of `Size` bytes (a class size), uninitialised. The asm keeps the compiler from sinking
