@@ -159,6 +159,7 @@ void DeadCells::free_word(Thread& thread) noexcept {
   }
   bytes_.fetch_sub(std::popcount(taken_) * static_cast<int64_t>(size), std::memory_order_relaxed);
   taken_ = 0;
+  orphaned_.store(false, std::memory_order_relaxed);
   if (freed != 0 && !large) {
     g_sweeper.count_freed_cells(cache_index, static_cast<uint32_t>(std::popcount(freed)));
   }

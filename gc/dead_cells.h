@@ -47,7 +47,11 @@ class DeadCells {
     return 64 - std::popcount(left_.load(std::memory_order_relaxed));
   }
   int64_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
-  bool empty() const noexcept { return cells() == 0; }
+  bool empty() const noexcept { return cells() == 0 && !orphaned_.load(std::memory_order_relaxed); }
+
+  // In the child of fork(): the thread that worked on a word is gone. The word is given back by the
+  // next run(), also when all its destructors have begun.
+  void orphan() noexcept { orphaned_.store(taken_ != 0, std::memory_order_relaxed); }
 
   // Spans queued so far; the number of done ones reaches that when what was queued by then has run.
   uint64_t queued() const noexcept { return queued_.load(std::memory_order_acquire); }
@@ -68,6 +72,7 @@ class DeadCells {
   uint32_t word_ = 0;
   uint64_t taken_ = 0;
   std::atomic<uint64_t> left_{0};
+  std::atomic<bool> orphaned_{false};  // relaxed: set before the child has other threads
   // Relaxed: amounts. Cells are taken off with their word, its bytes when it is given back.
   std::atomic<int64_t> cells_{0};
   std::atomic<int64_t> bytes_{0};

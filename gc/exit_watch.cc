@@ -3,7 +3,9 @@
 #include <dlfcn.h>
 #include <unwind.h>
 
+#include <cstddef>
 #include <cstdlib>
+#include <new>
 
 #include "gc/finalizer_thread.h"
 
@@ -13,6 +15,8 @@ namespace {
 
 // exit() is as far up as the third frame of the C library.
 constexpr int kMostFrames = 12;
+// More than malloc keeps for the thread alone, so that it can be carved up again.
+constexpr size_t kRoomForRecord = 4096;
 
 struct Walk {
   const void* exit;  // where the C library has it; &std::exit may be a way there only
@@ -44,7 +48,12 @@ struct ThreadWatch {
 thread_local ThreadWatch t_watch;
 constinit thread_local bool t_watched = false;
 
-__attribute__((constructor)) void watch_loading_thread() { watch_thread_for_exit(); }
+__attribute__((constructor)) void watch_loading_thread() {
+  try {
+    watch_thread_for_exit();
+  } catch (const std::bad_alloc&) {  // it is watched when it attaches
+  }
+}
 
 }  // namespace
 
@@ -57,6 +66,11 @@ bool is_in_exit() noexcept {
 
 void watch_thread_for_exit() {
   if (t_watched) return;  // the thread may be attached again after its thread_locals are gone
+  // Without memory for its record of the destructor the C library ends the process.
+  void* const room = std::malloc(kRoomForRecord);
+  if (room == nullptr) throw std::bad_alloc();
+  asm volatile("" : : "r"(room) : "memory");
+  std::free(room);
   t_watched = true;
   t_watch.arm();
 }

@@ -206,6 +206,7 @@ void FinalizerThread::forget_thread() noexcept {
     self_.store(nullptr, std::memory_order_relaxed);
   }
   if (on_this_thread()) return;  // what it runs goes on
+  g_dead_cells.orphan();
   runner_.store(nullptr, std::memory_order_relaxed);
   // The one before is in use, on a stack that is gone.
   if (task_ != nullptr && task_begun_.load(std::memory_order_relaxed)) task_ = nullptr;
