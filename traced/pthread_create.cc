@@ -34,24 +34,58 @@ void* run_known(void* start) {
   return copy.run(copy.argument);
 }
 
+// The C library's own: a sanitizer's "next" one may be this file's.
+Create last_create() noexcept {
+  static Create found = [] {
+    void* const library = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+    void* const symbol = library != nullptr ? dlsym(library, "pthread_create") : nullptr;
+    return reinterpret_cast<Create>(symbol);
+  }();
+  return found;
+}
+
+// Whether a program's call comes here first; else a sanitizer's passes it on to here.
+bool is_first() noexcept {
+  static const bool first = [] {
+    Dl_info found;
+    Dl_info ours;
+    return dladdr(dlsym(RTLD_DEFAULT, "pthread_create"), &found) != 0 &&
+           dladdr(reinterpret_cast<const void*>(&run_known), &ours) != 0 &&
+           found.dli_fbase == ours.dli_fbase;
+  }();
+  return first;
+}
+
 Create next_create() noexcept {
-  if (&__interceptor_pthread_create != nullptr) return __interceptor_pthread_create;
+  if (&__interceptor_pthread_create != nullptr) {
+    return is_first() ? __interceptor_pthread_create : last_create();
+  }
   // Found again by whoever comes first; the same for all.
   static Create found = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
   return found;
 }
 
+[[gnu::tls_model("initial-exec")]] constinit thread_local bool t_creating = false;
+
 }  // namespace
 
 extern "C" TRICOLOR_API int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
                                            void* (*run)(void*), void* argument) noexcept {
-  const Create create = next_create();
+  const bool inner = t_creating;
+  const Create create = inner ? last_create() : next_create();
   if (create == nullptr) return EAGAIN;
-  if (tricolor::gc::t_starting_helper) return create(thread, attributes, run, argument);
+  if (inner || tricolor::gc::t_starting_helper) {
+    t_creating = true;
+    const int error = create(thread, attributes, run, argument);
+    t_creating = inner;
+    return error;
+  }
   auto* const start = static_cast<Start*>(std::malloc(sizeof(Start)));
   if (start == nullptr) return EAGAIN;
   *start = {run, argument};
+  t_creating = true;
   const int error = create(thread, attributes, run_known, start);
+  t_creating = false;
   if (error != 0) std::free(start);
   return error;
 }
