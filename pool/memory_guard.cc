@@ -29,6 +29,12 @@ int64_t used_bytes() {
   return static_cast<int64_t>(stats.sys - stats.heap_released);
 }
 
+// The holder may wait for a collection, which waits for this thread: it waits as a blocked one.
+std::unique_lock<std::mutex> lock_as_blocked(std::mutex& mutex) {
+  const runtime::BlockingScope blocked;
+  return std::unique_lock(mutex);
+}
+
 }  // namespace
 
 struct MemoryGuard::State {
@@ -167,12 +173,12 @@ MemoryGuard::MemoryGuard(MemoryGuardOptions options)
 
 MemoryGuard::~MemoryGuard() {
   Watch::get().remove(state_);
-  const std::lock_guard guard(state_->lock);
+  const auto guard = lock_as_blocked(state_->lock);
   state_->gone = true;
 }
 
 bool MemoryGuard::check() {
-  const std::lock_guard guard(state_->lock);
+  const auto guard = lock_as_blocked(state_->lock);
   return state_->act_if_needed();
 }
 
