@@ -114,14 +114,14 @@ constexpr const char* kMany[] = {"any:p=0.001",
                                  "sigaltstack:p=1",
                                  "sysconf:p=1"};
 
-TEST_CASE("faults: any call of the start fails" * doctest::test_suite("stress")) {
+TEST_CASE("faults: any call of the start fails" * doctest::test_suite("long")) {
   for (int n = 1; n < 700; ++n) {
     const std::string plan = "any:n=" + std::to_string(n);
     check_run(plan, run_with(plan));
   }
 }
 
-TEST_CASE("faults: many calls fail" * doctest::test_suite("stress")) {
+TEST_CASE("faults: many calls fail" * doctest::test_suite("long")) {
   for (const char* plan : kMany) {
     for (std::uint64_t seed = 1; seed <= 3; ++seed) check_run(plan, run_with(plan, seed));
   }
