@@ -48,24 +48,17 @@ struct ThreadWatch {
 thread_local ThreadWatch t_watch;
 constinit thread_local bool t_watched = false;
 
-__attribute__((constructor)) void watch_loading_thread() {
-  try {
-    watch_thread_for_exit();
-  } catch (const std::bad_alloc&) {  // it is watched when it attaches
-  }
+// The C library's, or that of the next who stands in front of it.
+using Exit = void (*)(int);
+Exit next_exit() noexcept {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
+  static const auto next = reinterpret_cast<Exit>(dlsym(RTLD_NEXT, "exit"));
+  return next;
 }
 
-}  // namespace
-
-bool is_in_exit() noexcept {
-  static const void* const exit_function = dlsym(RTLD_NEXT, "exit");
-  Walk walk{exit_function};
-  _Unwind_Backtrace(look_at, &walk);
-  return walk.found;
-}
-
-void watch_thread_for_exit() {
-  if (t_watched) return;  // the thread may be attached again after its thread_locals are gone
+// The thread may be attached again after its thread_locals are gone: once for each.
+void watch_by_thread_local() {
+  if (t_watched) return;
   // Without memory for its record of the destructor the C library ends the process.
   void* const room = std::malloc(kRoomForRecord);
   if (room == nullptr) throw std::bad_alloc();
@@ -75,6 +68,26 @@ void watch_thread_for_exit() {
   t_watch.arm();
 }
 
+__attribute__((constructor)) void watch_loading_thread() {
+  try {
+    watch_by_thread_local();
+  } catch (const std::bad_alloc&) {  // a handler of atexit() is left
+  }
+}
+
+}  // namespace
+
+bool is_in_exit() noexcept {
+  Walk walk{reinterpret_cast<const void*>(next_exit())};
+  _Unwind_Backtrace(look_at, &walk);
+  return walk.found;
+}
+
+void watch_thread_for_exit() {
+  static const bool is_ours = dlsym(RTLD_DEFAULT, "exit") == reinterpret_cast<void*>(&::exit);
+  if (!is_ours) watch_by_thread_local();
+}
+
 void leave_thread_unwatched() noexcept { t_watched = true; }
 
 bool watch_process_for_exit() noexcept {
@@ -82,3 +95,10 @@ bool watch_process_for_exit() noexcept {
 }
 
 }  // namespace tricolor::gc
+
+// Weak: a program that has one of its own keeps it.
+extern "C" __attribute__((weak, visibility("default"))) void exit(int status) noexcept {
+  tricolor::gc::finalizer_thread().stop_at_exit();
+  tricolor::gc::next_exit()(status);
+  __builtin_unreachable();
+}

@@ -3,11 +3,15 @@
 // Exit: tells that the process has begun to exit before the destructors of statics run.
 //
 // exit() runs the destructors of the calling thread's thread_locals first, then what was registered
-// by atexit() and the destructors of statics, the latest first. So a thread_local of each attached
-// thread, and of the one that loads the library, sees exit() before any static is gone, whenever
-// that was made; it tells exit() from the end of its thread by the functions that are on the stack.
-// An exit() by a thread that was never attached is seen by a handler of atexit(), registered again
-// as the work goes on, before the statics that were made until then are gone.
+// by atexit() and the destructors of statics, the latest first. So it is watched in front of all:
+//
+// - by an exit() of the library's own, which every call from outside the C library comes through;
+// - the C library calls its own when main() returns: a thread_local of the thread that loads the
+//   library, which tells exit() from the end of its thread by the functions that are on the stack;
+// - where the program's exit() is not the library's (it was loaded by dlopen(), or the program has
+//   one), by such a thread_local of each attached thread, whose record takes memory;
+// - at last by a handler of atexit(), registered again as the work goes on, before the statics that
+//   were made until then are gone.
 // Threads: any, under no lock.
 
 namespace tricolor::gc {

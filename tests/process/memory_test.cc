@@ -8,9 +8,10 @@ namespace {
 // [sweep.no-memory] [task.no-memory] [memory.no-handler]
 TEST_CASE("memory: with all of RLIMIT_DATA used up a cycle frees what is dead, many times over") {
   if (kSanitized) return;
-  for (const auto& [mebibytes, rounds] : std::vector<std::pair<std::size_t, std::size_t>>{
+  for (const auto& entry : std::vector<std::pair<std::size_t, std::size_t>>{
            {8, 50}, {16, 50}, {32, 20}, {64, 20}, {64, 20}, {128, 10}}) {
-    CAPTURE(mebibytes);
+    const auto [mebibytes, rounds] = entry;
+    INFO(entry.first, " MiB");
     const ProcessResult result =
         run_program("starved_program", {std::to_string(mebibytes << 20), std::to_string(rounds)});
     if (result.exit_code == 77) {
@@ -31,12 +32,13 @@ TEST_CASE("process: a resource is short from the start on, or from some time on"
       {"as", 0},      {"as", 64 * kMiB},  {"as", 140 * kMiB},  {"data", 0},
       {"data", kMiB}, {"data", 4 * kMiB}, {"data", 32 * kMiB}, {"nproc", 0},
       {"nproc", 3},   {"memlock", kMiB},  {"locked", 0}};
-  for (const auto& [resource, amount] : limits) {
+  for (const auto& limit : limits) {
+    const auto& [resource, amount] = limit;
     for (const char* when : {"start", "later"}) {
       const ProcessResult result =
           run_program("limits_program", {resource, std::to_string(amount), when});
-      INFO(resource, " ", amount, " ", std::string(when), ": ", result.out, result.err, "signal ",
-           result.signal);
+      INFO(limit.first, " ", limit.second, " ", std::string(when), ": ", result.out, result.err,
+           "signal ", result.signal);
       CHECK_FALSE(result.timed_out);
       if (result.exit_code != 77) CHECK(result.exit_code == 0);
     }
