@@ -18,6 +18,7 @@
 #include "gc/open_roots.h"
 #include "gc/roots.h"
 #include "gc/stacks.h"
+#include "gc/verify.h"
 #include "runtime/base/check.h"
 #include "runtime/base/memory.h"
 #include "runtime/handshake.h"
@@ -240,7 +241,11 @@ void report_raw_references(Thread&) noexcept {
   ExactMark exact;
   if (!exact.usable()) return;
   g_exact = &exact;
-  runtime::g_handshake.stop(add_stack);
+  // What a stop in vain has added only leaves reports out.
+  if (!stop_for_check(add_stack)) {
+    g_exact = nullptr;
+    return;
+  }
   g_roots.for_each_target([&](const void* target) { exact.add(target); });
   finalizer_thread().for_each_root([&](const char* object) { exact.add(object); });
   if (OpenRoots* const open = open_roots()) exact.add_open_roots(*open);

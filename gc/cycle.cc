@@ -220,7 +220,7 @@ bool Collector::terminate(uint64_t arrivals) {
     prepare_fiber_stacks();
     if (open != nullptr && !open->prepare_stop()) return false;
     stop_began = os::now_ns();
-    if (!g_handshake.try_stop(report)) {  // [handshake.vain]
+    if (!g_handshake.stop(report)) {  // [handshake.vain]
       note_handshakes();
       return false;
     }

@@ -12,6 +12,7 @@
 // Threads: the collector, after the weak gate is closed and before H4. No malloc: a stopped thread may be inside it.
 
 #include "gc/open_roots.h"
+#include "runtime/handshake.h"
 #include "runtime/thread.h"
 
 namespace tricolor::gc {
@@ -19,5 +20,9 @@ namespace tricolor::gc {
 // In a stop, behind marking: every object that open memory refers to is marked.
 void verify_open_roots(OpenRoots& open) noexcept;
 void verify_marks(runtime::Thread& self) noexcept;
+
+// Stops all threads until g_handshake.resume(). False where that was in vain time and again, which
+// is reported once.
+[[nodiscard]] bool stop_for_check(runtime::Handshake::Action action) noexcept;
 
 }  // namespace tricolor::gc

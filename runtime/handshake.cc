@@ -180,7 +180,7 @@ void Handshake::wait_for_all(Thread* self) noexcept {
       wait.signal_ns = now + std::max(wait.interval_ns, waiting * kResendPerThreadNs);
       wait.interval_ns = std::min(2 * wait.interval_ns, kLongestResendNs);
     }
-    if (may_give_up_ && is_stopping() && now - wait.start_ns >= kVainNs) let_all_go_on();
+    if (is_stopping() && now - wait.start_ns >= kVainNs) let_all_go_on();
     // [handshake.open] threads come and go while we wait
     const bool stopping = is_stopping();
     if (!stopping) g_threads.lock().unlock();
@@ -292,18 +292,12 @@ void Handshake::let_go() noexcept {
   end_asides();
 }
 
-void Handshake::stop(Action action) noexcept {
+bool Handshake::stop(Action action) noexcept {
   take_turn();
   lock_threads(Thread::current());
   stopping_.store(true, std::memory_order_relaxed);
   stop_began_ns_ = os::now_ns();
   ask_all(action);
-}
-
-bool Handshake::try_stop(Action action) noexcept {
-  may_give_up_ = true;
-  stop(action);
-  may_give_up_ = false;
   if (is_stopping()) return true;
   g_threads.lock().unlock();
   turn_.unlock();

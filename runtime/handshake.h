@@ -24,7 +24,7 @@
 //                     5 ms the handler is looked at (handshake_signal.h) and so is whether the thread still exists;
 //                     after 100 ms the trace names it, after 10 s stderr does.
 // [handshake.vain]    a thread that keeps all signals from itself and waits for a lock of the program cannot answer
-//                     while the one that holds the lock stands. try_stop() lets everybody go on after 100 ms and waits
+//                     while the one that holds the lock stands. stop() lets everybody go on after 100 ms and waits
 //                     for the last answers as run() does.
 // Threads: run(), stop(), resume(): the collector's thread, not in a runtime section.
 
@@ -68,10 +68,8 @@ class Handshake {
   void let_go() noexcept;
 
   // As run(), but every thread waits after its answer, and the threads' lock stays held, until
-  // resume().
-  void stop(Action action) noexcept;
-  // The same, but it may be in vain ([handshake.vain]): false, and then there is nothing to resume.
-  [[nodiscard]] bool try_stop(Action action) noexcept;
+  // resume(). It may be in vain ([handshake.vain]): false, and then there is nothing to resume.
+  [[nodiscard]] bool stop(Action action) noexcept;
   void resume() noexcept;
 
   // Since the last call.
@@ -142,7 +140,6 @@ class Handshake {
   // Written by the collector; read (relaxed) by a thread that answers: one that takes a stop that
   // was given up for one that goes on finds it resumed.
   std::atomic<bool> stopping_{false};
-  bool may_give_up_ = false;  // the collector's own
   // Read relaxed by a handler on a thread without a record, which only compares it.
   std::atomic<uint32_t> sequence_{0};
   int64_t stop_began_ns_ = 0;  // the collector's own
