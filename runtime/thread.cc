@@ -168,7 +168,7 @@ Thread* Thread::make_record(gc::detail::ThreadLocal& local, int tid) {
 // What the thread reads meanwhile leads to the same as before or after: its table of cells is empty
 // either way, and whoever finds no record comes to attach(), which looks again. Until it finds its
 // record, its signals do not.
-__attribute__((no_sanitize("thread"))) bool Thread::attach_other(const Other& other) noexcept {
+bool Thread::attach_other(const Other& other) noexcept {
   lock_threads(current());
   const std::lock_guard guard(g_threads.lock(), std::adopt_lock);
   if (load_word(other.local->thread) != nullptr) return false;
@@ -182,8 +182,10 @@ __attribute__((no_sanitize("thread"))) bool Thread::attach_other(const Other& ot
     if (thread != nullptr) g_threads.give_record(*thread);
     return false;
   }
-  store_word(other.local->cache, thread->cache.data());
-  store_word(other.local->thread, thread);  // [thread.named] before the record is in the list
+  // The thread reads both as published (load_published()): the record is written before.
+  __atomic_store_n(&other.local->cache, thread->cache.data(), __ATOMIC_RELEASE);
+  // [thread.named] before the record is in the list
+  __atomic_store_n(&other.local->thread, thread, __ATOMIC_RELEASE);
   g_threads.add(*thread);
   return true;
 }

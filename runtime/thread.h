@@ -75,7 +75,9 @@ extern "C" void tricolor_enter_blocked(Thread* thread) noexcept;
 
 class Thread : public FromMalloc {
  public:
-  static Thread* current() noexcept { return gc::detail::this_thread().thread; }
+  static Thread* current() noexcept {
+    return gc::detail::load_published(gc::detail::this_thread().thread);
+  }
   // Deputy: makes tls this record's, whose thread is the calling one; nullptr: as before attach().
   static void set_current(Thread* thread) noexcept;
   // The calling thread's record; attaches it first if need be. std::bad_alloc.

@@ -19,6 +19,7 @@ using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void
 // A sanitizer's, which the program links in front of the C library's.
 extern "C" int __interceptor_pthread_create(pthread_t*, const pthread_attr_t*, void* (*)(void*),
                                             void*) __attribute__((weak));
+extern "C" void __tsan_init() __attribute__((weak));
 
 namespace {
 
@@ -65,6 +66,10 @@ Create next_create() noexcept {
   return found;
 }
 
+// ThreadSanitizer's wrapper is given on to here where the library lies behind it (a shared
+// library): its thread may run nothing of ours before the wrapper has.
+bool is_behind_tsan() noexcept { return &__tsan_init != nullptr && !is_first(); }
+
 [[gnu::tls_model("initial-exec")]] constinit thread_local bool t_creating = false;
 
 }  // namespace
@@ -74,7 +79,7 @@ extern "C" TRICOLOR_API int pthread_create(pthread_t* thread, const pthread_attr
   const bool inner = t_creating;
   const Create create = inner ? last_create() : next_create();
   if (create == nullptr) return EAGAIN;
-  if (inner || tricolor::gc::t_starting_helper) {
+  if (inner || tricolor::gc::t_starting_helper || is_behind_tsan()) {
     t_creating = true;
     const int error = create(thread, attributes, run, argument);
     t_creating = inner;

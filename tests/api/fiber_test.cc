@@ -240,6 +240,7 @@ TEST_CASE("blocked on a signal stack: all of that stack is scanned") {
   CollectingThread collector;
   g_signal_collector = &collector;
   std::thread([] {
+    runtime::attach_thread();  // no handler may
     std::vector<char> memory(512 * 1024);
     stack_t stack{};
     stack.ss_sp = memory.data();
