@@ -1,10 +1,6 @@
 #include "gc/outside_watch.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdlib>
 
 #include "gc/finalizer_thread.h"
 #include "gc/options.h"
@@ -21,25 +17,16 @@ constexpr int64_t kFarBeyond = 4;                   // times the heap
 constexpr int64_t kFastGrowth = int64_t{32} << 20;  // in a period
 constexpr int64_t kWorthAHint = int64_t{256} << 20;
 
-// Of the whole process; 0 where the system does not tell.
+int64_t committed_bytes() noexcept {
+  return static_cast<int64_t>(runtime::g_spans.pages().bytes_committed());
+}
+
+// A sanitizer's shadow belongs to no object.
 int64_t resident_bytes() noexcept {
-  const int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
-  char text[128];
-  const ssize_t got = read(file, text, sizeof(text) - 1);
-  close(file);
-  if (got <= 0) return 0;
-  text[got] = 0;
-  char* rest = nullptr;
-  std::strtoll(text, &rest, 10);  // the second number is the one
-  return std::strtoll(rest, nullptr, 10) * static_cast<int64_t>(runtime::os::page_size());
+  return TRICOLOR_TSAN || TRICOLOR_ASAN ? 0 : runtime::os::resident_bytes();
 }
 
 }  // namespace
-
-static int64_t committed_bytes() noexcept {
-  return static_cast<int64_t>(runtime::g_spans.pages().bytes_committed());
-}
 
 constinit OutsideWatch g_outside_watch;
 

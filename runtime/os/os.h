@@ -108,6 +108,9 @@ void sleep_ns(int64_t ns) noexcept;
 // At most `size` bytes of a file of /proc, read at once; 0 when it cannot be read.
 size_t read_file(const char* path, char* out, size_t size) noexcept;
 
+// Bytes of the whole process that lie in memory; 0 where the system does not tell.
+int64_t resident_bytes() noexcept;
+
 // --- Barriers in other threads -------------------------------------------------------------------
 
 // After membarrier(), every thread of the process has passed a full memory barrier since the call

@@ -342,6 +342,16 @@ size_t read_file(const char* path, char* out, size_t size) noexcept {
   return got > 0 ? static_cast<size_t>(got) : 0;
 }
 
+// The second number of the line, in pages.
+int64_t resident_bytes() noexcept {
+  char text[128];
+  const size_t length = read_file("/proc/self/statm", text, sizeof(text) - 1);
+  text[length] = 0;
+  char* rest = nullptr;
+  std::strtoll(text, &rest, 10);
+  return std::strtoll(rest, nullptr, 10) * static_cast<int64_t>(page_size());
+}
+
 bool membarrier_register() noexcept {
   KeepErrno keep;
   return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
