@@ -281,15 +281,19 @@ TEST_CASE("[cache.flight] cache: one load a key in a stampede, all have its valu
 
 TEST_CASE("cache: who waits for a load gets its exception; the next one loads again") {
   IntCache cache({.max_cost = 100});
-  std::atomic<bool> entered{false}, go{false};
+  std::atomic<bool> entered{false}, go{false}, waited{false};
   std::thread loader([&] {
-    CHECK_THROWS_AS(cache.get_or_load(1,
-                                      [&]() -> Item* {
-                                        entered = true;
-                                        eventually([&] { return go.load(); });
-                                        throw std::runtime_error("down");
-                                      }),
-                    std::runtime_error);
+    try {
+      cache.get_or_load(1, [&]() -> Item* {
+        entered = true;
+        eventually([&] { return go.load(); });
+        throw std::runtime_error("down");
+      });
+      FAIL("not thrown");
+    } catch (const std::runtime_error&) {
+      // ThreadSanitizer does not see the count by which both own the exception.
+      eventually([&] { return waited.load(); });
+    }
   });
   CHECK(eventually([&] { return entered.load(); }));
   std::atomic<int> waiting{0};
@@ -301,6 +305,7 @@ TEST_CASE("cache: who waits for a load gets its exception; the next one loads ag
     } catch (const std::runtime_error& error) {
       CHECK(std::string(error.what()) == "down");
     }
+    waited = true;
   });
   CHECK(eventually([&] { return waiting.load() == 1; }));
   go = true;

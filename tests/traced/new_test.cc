@@ -39,7 +39,10 @@ TEST_CASE("traced new: references wherever the language puts them") {
 
 TEST_CASE("traced new: every form of new and delete") { expect_ok("forms"); }
 
-TEST_CASE("traced new: forks") { expect_ok("forks"); }
+TEST_CASE("traced new: forks") {
+  if (kThreadSanitizer) return;  // it gives up on a child whose threads get the ids of the parent's
+  expect_ok("forks");
+}
 
 TEST_CASE("traced new: out of memory, everything intact") {
   if (kSanitized) return;  // their shadow is address space
@@ -60,7 +63,8 @@ TEST_CASE("traced new: a program that collects nothing has no heap") {
   ProcessOptions options;
   options.environment = {{"GCTRACE", "1"}};
   const ProcessResult result = run_program("plain_program", {}, options);
-  CHECK(result.out.find("100000 strings, 1 threads\n") == 0);
+  const int threads = kThreadSanitizer ? 2 : 1;  // that has one of its own
+  CHECK(result.out == "100000 strings, " + std::to_string(threads) + " threads\n");
   if (!kThreadSanitizer) CHECK(result.err == "");
 }
 
