@@ -1,6 +1,8 @@
 // debug::set_gc_percent, set_memory_limit, set_max_heap, free_os_memory.
 #include "tests/support.hpp"
 
+#include <array>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -34,9 +36,15 @@ std::int64_t limit_above_live(std::int64_t bytes) {
   return resident_bytes() + bytes;
 }
 
+// Not filled: in a build with a sanitizer that is most of the time.
+template <std::size_t Bytes>
+struct Unfilled {
+  std::array<std::byte, Bytes> bytes;
+};
+
 // Allocates `bytes` of garbage in small objects.
 void allocate_garbage(std::size_t bytes) {
-  for (std::size_t done = 0; done < bytes; done += 256) gc::keep_alive(gc::make<Blob<256>>(done));
+  for (std::size_t done = 0; done < bytes; done += 256) gc::keep_alive(gc::make<Unfilled<256>>());
 }
 
 TEST_CASE("set_gc_percent: returns what was set before") {
@@ -144,12 +152,12 @@ TEST_CASE("set_memory_limit: objects in the holes of a scattered heap need few c
   if (debug_setting("gcstress=")) return;
   const GcPercent off(-1);
   const std::size_t live = 100'000;  // 20 MiB
-  gc::root<gc::ptr<Blob<200>>> table = gc::make_array<gc::ptr<Blob<200>>>(live);
-  for (std::size_t i = 0; i < live; ++i) table[i] = gc::make<Blob<200>>(i);
+  gc::root<gc::ptr<Unfilled<200>>> table = gc::make_array<gc::ptr<Unfilled<200>>>(live);
+  for (std::size_t i = 0; i < live; ++i) table[i] = gc::make<Unfilled<200>>();
   const MemoryLimit guard(limit_above_live(24 << 20));
   std::minstd_rand random(1);
   const auto replace = [&](std::size_t times) {
-    for (std::size_t i = 0; i < times; ++i) table[random() % live] = gc::make<Blob<200>>(i);
+    for (std::size_t i = 0; i < times; ++i) table[random() % live] = gc::make<Unfilled<200>>();
   };
   replace(5 * live);
   const auto before = mem_stats().num_gc;
@@ -219,7 +227,7 @@ TEST_CASE("set_max_heap: past it std::bad_alloc, the heap intact, and the progra
   collect_all();
   const std::size_t cap = mem_stats().heap_inuse + (48u << 20);
   const MaxHeap guard(cap);
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < (kThreadSanitizer ? 1 : 3); ++round) {
     gc::root<Node> list;
     std::size_t length = 0;
     bool thrown = false;
@@ -236,11 +244,12 @@ TEST_CASE("set_max_heap: past it std::bad_alloc, the heap intact, and the progra
       CHECK(mem_stats().heap_inuse <= cap);
       CHECK(length > 200'000);
       std::size_t walked = 0;
+      bool whole = true;
       for (const Node* node = list; node != nullptr; node = node->left) {
-        REQUIRE(node->intact());
-        REQUIRE(node->key == length - 1 - walked);
+        whole = whole && node->intact() && node->key == length - 1 - walked;
         ++walked;
       }
+      CHECK(whole);
       CHECK(walked == length);
       list = nullptr;
     });
