@@ -64,7 +64,7 @@ void shade_slow(void* target) noexcept {
       Thread::attached_or_fatal();  // also for a null that took a reference in exchange
   if (target == nullptr) return;
   const runtime::RuntimeScope scope(thread);
-  if (!load_word(this_thread().marking)) return;
+  if (!load_word(TRICOLOR_THIS_THREAD.marking)) return;
   shade_address(thread, target);
 }
 

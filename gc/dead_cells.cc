@@ -141,7 +141,7 @@ void DeadCells::free_word(Thread& thread) noexcept {
   {
     const std::lock_guard guard(span.lock);
     span.pending->words()[word_] &= ~taken_;
-    if (!detail::load_word(detail::this_thread().marking)) {  // [destroy.not-while-marking]
+    if (!detail::load_word(TRICOLOR_THIS_THREAD.marking)) {  // [destroy.not-while-marking]
       runtime::sweep_locked(span);
       uint64_t* const alloc = g_heap.alloc_words(span) + word_;
       const uint64_t used = __atomic_load_n(alloc, __ATOMIC_RELAXED);

@@ -61,7 +61,7 @@ void free_object(Thread& thread, Cell cell) noexcept {
         (span.pending->words()[cell.index / 64] >> (cell.index % 64) & 1) != 0) {
       return;
     }
-    if (detail::load_word(detail::this_thread().marking)) return;  // [destroy.not-while-marking]
+    if (detail::load_word(TRICOLOR_THIS_THREAD.marking)) return;  // [destroy.not-while-marking]
     runtime::sweep_locked(span);
     if (!g_heap.is_allocated(cell)) return;  // that sweep has freed it
     // [destroy.before-sweep] From here on no sweep comes before this thread has left the runtime.

@@ -174,7 +174,7 @@ void Ephemerons::clear_dead() noexcept {
 // for the key.
 void Ephemerons::forget(const char* object, size_t size) noexcept {
   std::unique_lock<runtime::Lock> gate;
-  if (detail::load_word(detail::this_thread().marking))
+  if (detail::load_word(TRICOLOR_THIS_THREAD.marking))
     gate = std::unique_lock(specials().gate_lock());
   const std::lock_guard guard(lock_);
   for (Table* const table : tables_) {
@@ -192,7 +192,7 @@ namespace {
 class Look {
  public:
   explicit Look(EphemeronTable& table)
-      : thread_(Thread::attached()), scope_(thread_), on_(load_word(this_thread().marking)) {
+      : thread_(Thread::attached()), scope_(thread_), on_(load_word(TRICOLOR_THIS_THREAD.marking)) {
     if (on_) gate_ = std::unique_lock(specials().gate_lock());
     table_ = std::unique_lock(table.lock);
   }

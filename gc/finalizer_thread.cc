@@ -164,7 +164,7 @@ size_t FinalizerThread::run_some(size_t most) noexcept {
     has_task = take_task();
     // [finalizer.roots]
     if (has_task && task_->hidden != Task::kNone &&
-        detail::load_word(detail::this_thread().marking)) {
+        detail::load_word(TRICOLOR_THIS_THREAD.marking)) {
       shade_address(self, task_->object());
     }
   }

@@ -107,7 +107,7 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
   ThreadData& data = *thread.data;
   data.uncharged_bytes += bytes;
   if (scanned) data.uncharged_scan_bytes += bytes;
-  const bool marking = detail::load_word(detail::this_thread().marking);
+  const bool marking = detail::load_word(TRICOLOR_THIS_THREAD.marking);
   if (data.allocates_black) data.newborn_bytes += bytes;
   if (!marking) {
     data.assist_debt = 0;

@@ -86,7 +86,7 @@ bool Pacing::adjust_external(Thread& thread, int64_t change) noexcept {
   if (change < 0) return true;
   if (!has_room_for_dead()) wait_for_the_dead(thread);
   if (!due()) return true;
-  if (!detail::load_word(detail::this_thread().marking)) g_collector.trigger(thread);
+  if (!detail::load_word(TRICOLOR_THIS_THREAD.marking)) g_collector.trigger(thread);
   // Telling takes no time: nothing but this holds up a thread that does so again and again.
   wait_if_outrun(thread, std::clamp<int64_t>(change / kChargeStep, 1, kMostToldSteps));
   return true;

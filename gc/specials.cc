@@ -183,7 +183,7 @@ char* Specials::lock_weak(Thread& thread, WeakCell& cell) noexcept {
     return hidden == 0 ? nullptr
                        : reinterpret_cast<char*>(~hidden);  // NOLINT(performance-no-int-to-ptr)
   };
-  if (!detail::load_word(detail::this_thread().marking)) return object();
+  if (!detail::load_word(TRICOLOR_THIS_THREAD.marking)) return object();
   // [specials.gate]
   const std::lock_guard guard(gate_lock_);
   char* const target = object();
@@ -233,7 +233,7 @@ void set_finalizer(void* object, std::function<void()> run, bool for_cycles) {
     if (char* const start = object_of(object, false)) {
       // Roots may have been traced already: shaded, the object has its contents marked all the
       // same.
-      if (load_word(this_thread().marking)) shade_address(thread, start);
+      if (load_word(TRICOLOR_THIS_THREAD.marking)) shade_address(thread, start);
       specials().set_finalizer(start, task);
       return;
     }

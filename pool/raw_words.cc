@@ -11,7 +11,7 @@ namespace tricolor::sync::detail {
 void shade_words(const void* from, const void* to) noexcept {
   runtime::Thread& thread = runtime::Thread::attached();
   const runtime::RuntimeScope scope(thread);
-  if (!gc::detail::load_word(gc::detail::this_thread().marking)) return;
+  if (!gc::detail::load_word(TRICOLOR_THIS_THREAD.marking)) return;
   for (const auto* word = static_cast<const uintptr_t*>(from); word < to; ++word) {
     gc::shade_candidate(thread, *word);
   }

@@ -76,7 +76,7 @@ extern "C" void tricolor_enter_blocked(Thread* thread) noexcept;
 class Thread : public FromMalloc {
  public:
   static Thread* current() noexcept {
-    return gc::detail::load_published(gc::detail::this_thread().thread);
+    return gc::detail::load_published(TRICOLOR_THIS_THREAD.thread);
   }
   // Deputy: makes tls this record's, whose thread is the calling one; nullptr: as before attach().
   static void set_current(Thread* thread) noexcept;

@@ -194,7 +194,9 @@ inline void HeapMap::for_each_referred(const void* address, Act&& act) const noe
     if (cell.index > 0) return act(Cell{cell.span, cell.index - 1});
   }
   // At the start of a span, in the tail of one, or in a free page.
-  if (const Cell before = find(static_cast<const char*>(address) - 1)) act(before);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a word of a stack, which may be 0
+  const auto* const below = reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(address) - 1);
+  if (const Cell before = find(below)) act(before);
 }
 
 }  // namespace tricolor::runtime

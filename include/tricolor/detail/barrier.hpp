@@ -17,7 +17,7 @@
 namespace tricolor::gc::detail {
 
 TRICOLOR_ALWAYS_INLINE void shade(const volatile void* target) noexcept {
-  if (__builtin_expect(load_word(this_thread().marking), 0)) {
+  if (__builtin_expect(load_word(TRICOLOR_THIS_THREAD.marking), 0)) {
     shade_slow(const_cast<void*>(target));
   }
 }
@@ -32,7 +32,8 @@ TRICOLOR_ALWAYS_INLINE void attach_before_load() noexcept {
 // Before a reference is read and written in one step: what was read must be found in this thread's
 // registers.
 TRICOLOR_ALWAYS_INLINE void attach_first() noexcept {
-  if (__builtin_expect(load_word(this_thread().marking), 0) && this_thread().thread == nullptr) {
+  if (__builtin_expect(load_word(TRICOLOR_THIS_THREAD.marking), 0) &&
+      TRICOLOR_THIS_THREAD.thread == nullptr) {
     attach_slow();
   }
 }

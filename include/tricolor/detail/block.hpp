@@ -145,7 +145,7 @@ void move_bytes(T* to, const T* from, std::size_t count) noexcept {
   std::memmove(static_cast<void*>(to), static_cast<const void*>(from), count * sizeof(T));
   if constexpr (is_reference<T>::value) {
     asm volatile("" : : "r"(to), "r"(from) : "memory");
-    if (__builtin_expect(load_word(this_thread().marking), 0)) {
+    if (__builtin_expect(load_word(TRICOLOR_THIS_THREAD.marking), 0)) {
       for (std::size_t i = 0; i < count; ++i) {
         shade_slow(const_cast<void*>(static_cast<const volatile void*>(to[i].get())));
       }

@@ -420,7 +420,7 @@ class CacheCore final : private CachePolicy::Host {
   }
 
   CacheStripe& this_stripe() noexcept {
-    const auto thread = reinterpret_cast<std::uintptr_t>(&gc::detail::this_thread());
+    const auto thread = reinterpret_cast<std::uintptr_t>(&TRICOLOR_THIS_THREAD);
     return stripes_[thread * 0x9e3779b97f4a7c15 >> 60];
   }
 

@@ -15,7 +15,7 @@ TRICOLOR_API void shade_words(const void* from, const void* to) noexcept;
 template <class T>
 TRICOLOR_ALWAYS_INLINE void shade_raw_words(const T* object) noexcept {
   asm volatile("" : : : "memory");
-  if (__builtin_expect(gc::detail::load_word(gc::detail::this_thread().marking), 0)) {
+  if (__builtin_expect(gc::detail::load_word(TRICOLOR_THIS_THREAD.marking), 0)) {
     shade_words(object, object + 1);
   }
 }

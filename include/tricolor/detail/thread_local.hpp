@@ -60,8 +60,11 @@ TRICOLOR_ALWAYS_INLINE ThreadLocal& this_thread() noexcept {
       : "=r"(offset));
   return *reinterpret_cast<ThreadLocal*>(thread_pointer() + offset);
 }
+#define TRICOLOR_THIS_THREAD (::tricolor::gc::detail::this_thread())
 #else
-TRICOLOR_ALWAYS_INLINE ThreadLocal& this_thread() noexcept { return tls; }
+// By its name: for a reference to it UBSan tests the flags of an addition that the linker turns
+// into one that sets none.
+#define TRICOLOR_THIS_THREAD (::tricolor::gc::detail::tls)
 #endif
 
 // Single-word accesses that a signal or the collector may observe half way through a sequence.
@@ -110,7 +113,7 @@ TRICOLOR_API void attach_slow() noexcept;
 // the addition below the store to `free`: [alloc.address-first].
 template <unsigned Index, std::size_t Size>
 TRICOLOR_ALWAYS_INLINE void* allocate_cell() {
-  CacheEntry& entry = load_published(this_thread().cache)[Index];
+  CacheEntry& entry = load_published(TRICOLOR_THIS_THREAD.cache)[Index];
   const std::uint64_t free = load_word(entry.free);
   if (__builtin_expect(free == 0, 0)) return allocate_slow(Index);
   char* cell = load_word(entry.base) + static_cast<std::size_t>(__builtin_ctzll(free)) * Size;
