@@ -186,7 +186,7 @@ void* take_array(std::size_t before, std::size_t count, std::size_t element_size
   void* cell;
   if (cell_size <= kMaxSmallSize) {
     const unsigned index = cache_index(kind, size_class_of(bytes));
-    CacheEntry& entry = load_published(TRICOLOR_THIS_THREAD.cache)[index];
+    CacheEntry& entry = TRICOLOR_LOAD_PUBLISHED(TRICOLOR_THIS_THREAD.cache)[index];
     const std::uint64_t free = load_word(entry.free);
     if (free == 0) {
       cell = allocate_slow(index);

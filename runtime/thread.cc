@@ -182,7 +182,7 @@ bool Thread::attach_other(const Other& other) noexcept {
     if (thread != nullptr) g_threads.give_record(*thread);
     return false;
   }
-  // The thread reads both as published (load_published()): the record is written before.
+  // The thread reads both as published (TRICOLOR_LOAD_PUBLISHED): the record is written before.
   __atomic_store_n(&other.local->cache, thread->cache.data(), __ATOMIC_RELEASE);
   // [thread.named] before the record is in the list
   __atomic_store_n(&other.local->thread, thread, __ATOMIC_RELEASE);

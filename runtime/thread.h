@@ -75,9 +75,7 @@ extern "C" void tricolor_enter_blocked(Thread* thread) noexcept;
 
 class Thread : public FromMalloc {
  public:
-  static Thread* current() noexcept {
-    return gc::detail::load_published(TRICOLOR_THIS_THREAD.thread);
-  }
+  static Thread* current() noexcept { return TRICOLOR_LOAD_PUBLISHED(TRICOLOR_THIS_THREAD.thread); }
   // Deputy: makes tls this record's, whose thread is the calling one; nullptr: as before attach().
   static void set_current(Thread* thread) noexcept;
   // The calling thread's record; attaches it first if need be. std::bad_alloc.

@@ -88,17 +88,14 @@ TRICOLOR_ALWAYS_INLINE void store_word(T& word, T value) noexcept {
 #endif
 }
 
-// For what the collector stores when it attaches a thread (Thread::attach_other, a release): what
+// Reads what the collector stores when it attaches a thread (Thread::attach_other, a release): what
 // the pointer leads to was written before. Processors keep the order of dependent loads; it is
-// ThreadSanitizer that is told.
-template <class T>
-TRICOLOR_ALWAYS_INLINE T* load_published(T* const& word) noexcept {
+// ThreadSanitizer that is told. A macro for the same reason as the above.
 #if TRICOLOR_TSAN
-  return __atomic_load_n(&word, __ATOMIC_ACQUIRE);
+#define TRICOLOR_LOAD_PUBLISHED(word) __atomic_load_n(&(word), __ATOMIC_ACQUIRE)
 #else
-  return word;
+#define TRICOLOR_LOAD_PUBLISHED(word) (word)
 #endif
-}
 
 // Slow paths. Each enters the runtime, may answer a pending handshake on its way out and may attach
 // the thread.
@@ -113,7 +110,7 @@ TRICOLOR_API void attach_slow() noexcept;
 // the addition below the store to `free`: [alloc.address-first].
 template <unsigned Index, std::size_t Size>
 TRICOLOR_ALWAYS_INLINE void* allocate_cell() {
-  CacheEntry& entry = load_published(TRICOLOR_THIS_THREAD.cache)[Index];
+  CacheEntry& entry = TRICOLOR_LOAD_PUBLISHED(TRICOLOR_THIS_THREAD.cache)[Index];
   const std::uint64_t free = load_word(entry.free);
   if (__builtin_expect(free == 0, 0)) return allocate_slow(Index);
   char* cell = load_word(entry.base) + static_cast<std::size_t>(__builtin_ctzll(free)) * Size;
