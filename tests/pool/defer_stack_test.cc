@@ -42,8 +42,8 @@ TEST_CASE("defer stack 1: arguments are kept as they are at the push") {
   CHECK(seen == "before1");
   int counted = 0;
   {
-    sync::DeferStack d;
     int counter = 1;
+    sync::DeferStack d;
     d.push([&counted](int& c) { counted = ++c; }, std::ref(counter));
     counter = 10;
   }
