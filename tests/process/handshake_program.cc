@@ -129,11 +129,17 @@ bool run_shared_without_pending_signals() {
 // Handlers run on the alternate stack; the references lie on the thread's own.
 bool run_alternate_stack() {
   Computing computing([] {
+    // AddressSanitizer has one of its own, which it looks for at the thread's end.
+    struct Before {
+      ~Before() { sigaltstack(&stack, nullptr); }
+      stack_t stack{};
+    };
+    static thread_local Before before;
     static std::vector<char> memory(64 << 10);
     stack_t stack{};
     stack.ss_sp = memory.data();
     stack.ss_size = memory.size();
-    sigaltstack(&stack, nullptr);
+    sigaltstack(&stack, &before.stack);
   });
   collect_many();
   return computing.finish();
