@@ -70,10 +70,12 @@ TEST_CASE("process: a program without settings prints nothing of the runtime's")
 TEST_CASE("process: GCTRACE=1 prints one line of the grammar per cycle, and nothing else") {
   const ProcessResult result = churn_with({{"GCTRACE", "1"}});
   auto lines = result.err_lines();
-  // Where a thread is given no processor for so long, the trace names it.
-  std::erase_if(lines, [](const std::string& line) {
-    return line.starts_with("tricolor: collection has waited ");
-  });
+  // A sanitizer may keep a thread from answering for so long that the trace names it.
+  if (kSanitized) {
+    std::erase_if(lines, [](const std::string& line) {
+      return line.starts_with("tricolor: collection has waited ");
+    });
+  }
   for (const std::string& line : lines) CHECK_MESSAGE(std::regex_match(line, kGcLine), line);
   const auto cycles = gc_lines(lines);
   REQUIRE(cycles.size() >= 4);
