@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <memory>
 #include <new>
 
 #include "gc/barrier.h"
@@ -21,6 +22,7 @@
 #include "gc/thread_data.h"
 #include "gc/watchdog.h"
 #include "gc/workers.h"
+#include "runtime/deputy.h"
 #include "runtime/handshake.h"
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/heap/spans.h"
@@ -56,6 +58,7 @@ using gc::ThreadData;
 
 // [once.restart]
 void init_collector() {
+  static constinit bool deputy_there = false;
   static constinit bool stacks_there = false;
   static constinit bool fork_there = false;
   static constinit bool exit_there = false;
@@ -64,6 +67,12 @@ void init_collector() {
   }
   g_handshake.configure({gc::options().handshakesignal, gc::options().gctrace >= 1});
   gc::g_sweeper.set_clobber(gc::options().clobberfree);
+  if (!deputy_there) {
+    auto record = std::make_unique<Thread>();
+    record->data = new ThreadData;
+    Deputy::keep(record.release());
+    deputy_there = true;
+  }
   if (!stacks_there) {
     gc::g_processors = os::cpu_count();
     // [worklist.reserve]

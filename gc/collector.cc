@@ -119,9 +119,11 @@ void Collector::main_loop() noexcept {
   try {
     self = &Thread::attached();
   } catch (const std::exception&) {
-    // Somebody else runs the cycles, and asks for this thread again.
+    // Somebody else runs the cycles, and asks for this thread again: noted once it is gone, or a
+    // start in between would find it there.
     lose_thread();
     g_helper_threads.note_missing();
+    g_worklist.wake_stalled();
     return;
   }
   self->enter();  // for good: it answers its own handshakes, and those of fork() only while it
@@ -207,28 +209,20 @@ bool Collector::begin_here(Thread& thread, bool wanted) noexcept {
 
 // Runs the cycle that begin_here() has begun. The thread counts as blocked meanwhile, so its stack
 // and registers are scanned as they are here; the cycle runs under another record.
-void Collector::run_here(Thread& thread, bool forced, HooksHere hooks) {
-  const auto over = [this](bool done) noexcept {
-    {
-      const std::lock_guard guard(lock_);
-      here_ = false;
-      if (!done) --begun_;
-    }
-    done_.fetch_add(1, std::memory_order_release);
-    futex::wake(&done_, INT32_MAX);
-    wake_.fetch_add(1, std::memory_order_release);
-    futex::wake(&wake_, 1);
-  };
-  try {
+void Collector::run_here(Thread& thread, bool forced, HooksHere hooks) noexcept {
+  {
     const runtime::Deputy deputy(thread);
     run_cycle_as(deputy.record(), forced, hooks == HooksHere::kAll);
-  } catch (...) {
-    const runtime::RuntimeScope scope(thread);
-    over(false);
-    throw;
   }
   const runtime::RuntimeScope scope(thread);
-  over(true);
+  {
+    const std::lock_guard guard(lock_);
+    here_ = false;
+  }
+  done_.fetch_add(1, std::memory_order_release);
+  futex::wake(&done_, INT32_MAX);
+  wake_.fetch_add(1, std::memory_order_release);
+  futex::wake(&wake_, 1);
 }
 
 // The same for a cycle that is due, unless a helper can be had by now.
@@ -236,11 +230,7 @@ void Collector::run_due_here(Thread& thread) noexcept {
   if (on_this_thread()) return;
   g_helper_threads.start();
   if (has_thread_.load(std::memory_order_relaxed) || !begin_here(thread, false)) return;
-  try {
-    run_here(thread, false, HooksHere::kOwn);
-  } catch (const std::bad_alloc&) {
-    // The next allocation asks again.
-  }
+  run_here(thread, false, HooksHere::kOwn);
 }
 
 double Collector::cpu_fraction() noexcept {

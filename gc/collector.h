@@ -104,7 +104,7 @@ class Collector {
   void run_cycle_as(runtime::Thread& self, bool forced, bool all_hooks) noexcept;
   void run_due_here(runtime::Thread& thread) noexcept;
   bool begin_here(runtime::Thread& thread, bool wanted) noexcept;
-  void run_here(runtime::Thread& thread, bool forced, HooksHere hooks);
+  void run_here(runtime::Thread& thread, bool forced, HooksHere hooks) noexcept;
   void lose_thread() noexcept;
   void run_cycle(bool forced);
   void enter();

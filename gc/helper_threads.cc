@@ -78,20 +78,21 @@ bool start_thread(const char* name, void (*run)(unsigned) noexcept, unsigned num
 bool Patience::over() const noexcept { return next_ns_ == 0 || runtime::os::now_ns() >= next_ns_; }
 
 void Patience::refused() noexcept {
+  const int64_t now = runtime::os::now_ns();
+  if (now - next_ns_ > kLongestPauseNs) pause_ns_ = 0;  // that was another shortage
   pause_ns_ = std::clamp(2 * pause_ns_, kFirstPauseNs, kLongestPauseNs);
-  next_ns_ = runtime::os::now_ns() + pause_ns_;
+  next_ns_ = now + pause_ns_;
 }
 
 void HelperThreads::start() noexcept {
   if (!missing() || starting_.exchange(true, std::memory_order_acquire)) return;
   if (missing() && patience_.over()) {
+    // Before they start: one that ends for want of memory says so right away. It is asked for again
+    // no sooner than one that was refused.
+    missing_.store(false, std::memory_order_relaxed);
+    patience_.refused();
     // The collector's first: with it, cycles need no thread of the program.
-    if (g_collector.start() && g_workers.start_missing()) {
-      missing_.store(false, std::memory_order_relaxed);
-      patience_.reset();
-    } else {
-      patience_.refused();
-    }
+    if (!g_collector.start() || !g_workers.start_missing()) note_missing();
   }
   starting_.store(false, std::memory_order_release);
 }

@@ -1,36 +1,31 @@
 #include "runtime/deputy.h"
 
+#include <mutex>
+
 namespace tricolor::runtime {
 
 using gc::detail::tls;
 
-Deputy::Deputy(Thread& principal) : principal_(principal) {
+constinit Thread* Deputy::g_record = nullptr;
+
+Deputy::Deputy(Thread& principal) noexcept : principal_(principal) {
   principal_.enter_blocked();
   kept_ = tls;
   principal_.local = &kept_;
-  Thread::set_current(nullptr);
-  try {
-    record_ = &Thread::attach();
-  } catch (...) {
-    come_back();
-    throw;
-  }
-  record_->enter();
+  g_record->stand_in(principal_);
 }
 
 // The record goes as that of a thread that is no more: what the thread itself remembers of pools
 // stays.
-Deputy::~Deputy() { come_back(); }
-
-void Deputy::come_back() noexcept {
+Deputy::~Deputy() {
   principal_.local = &tls;
-  Thread::set_current(&principal_);
+  Thread::set_current(principal_);
   gc::detail::store_word(tls.marking, kept_.marking);
-  if (record_ != nullptr) {
-    lock_threads(nullptr);  // [thread.list] blocked
-    g_threads.remove(*record_);
-    g_threads.take_back(*record_);
-    g_threads.lock().unlock();
+  lock_threads(nullptr);  // [thread.list] blocked
+  {
+    const std::lock_guard guard(g_threads.lock(), std::adopt_lock);
+    g_threads.remove(*g_record);
+    Threads::settle(*g_record);
   }
   principal_.leave_blocked();
 }

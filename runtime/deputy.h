@@ -8,7 +8,9 @@
 // is marked. Handshakes answer for the first record, from the snapshot that enter_blocked took.
 // Meanwhile tls is the second record's; the flags that a handshake changes for a blocked thread
 // come to lie in `kept_` and are taken over at the end.
-// Threads: the calling thread's; one cycle at a time, so that nobody else's handshake changes flags.
+// The record is made as the library starts: a cycle needs no memory.
+// Threads: the calling thread's; one cycle at a time, so that nobody else's handshake changes flags
+// and one record does.
 
 #include "runtime/base/no_cancellation.h"
 #include "runtime/thread.h"
@@ -17,22 +19,23 @@ namespace tricolor::runtime {
 
 class Deputy {
  public:
-  // std::bad_alloc when there is no memory for the record.
-  explicit Deputy(Thread& principal);
+  // Before the first one: the record, with the collector's part in it.
+  static void keep(Thread* record) noexcept { g_record = record; }
+
+  explicit Deputy(Thread& principal) noexcept;
   ~Deputy();
   Deputy(const Deputy&) = delete;
   Deputy& operator=(const Deputy&) = delete;
 
   // In a runtime section from the beginning to the end.
-  Thread& record() const noexcept { return *record_; }
+  static Thread& record() noexcept { return *g_record; }
 
  private:
-  void come_back() noexcept;
+  static constinit Thread* g_record;
 
   NoCancellation whole_;
   Thread& principal_;
-  gc::detail::ThreadLocal kept_{};
-  Thread* record_ = nullptr;
+  gc::detail::ThreadLocal kept_;
 };
 
 }  // namespace tricolor::runtime

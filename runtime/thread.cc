@@ -153,16 +153,14 @@ void start() {
 }  // namespace
 
 // Under g_threads.lock().
-Thread* Thread::make_record(gc::detail::ThreadLocal& local, int tid) {
-  Thread* const thread = g_threads.take_record();
-  thread->depth_ = 0;
-  thread->blocked_depth_ = 0;
-  thread->tid = tid;
-  thread->local = &local;
-  thread->state.store(ThreadState::kRunning, std::memory_order_relaxed);
-  thread->requested.store(g_handshake.sequence(), std::memory_order_relaxed);
-  thread->answered.store(g_handshake.sequence(), std::memory_order_relaxed);
-  return thread;
+void Thread::prepare(gc::detail::ThreadLocal& its_local, int its_tid) noexcept {
+  depth_ = 0;
+  blocked_depth_ = 0;
+  tid = its_tid;
+  local = &its_local;
+  state.store(ThreadState::kRunning, std::memory_order_relaxed);
+  requested.store(g_handshake.sequence(), std::memory_order_relaxed);
+  answered.store(g_handshake.sequence(), std::memory_order_relaxed);
 }
 
 // What the thread reads meanwhile leads to the same as before or after: its table of cells is empty
@@ -174,7 +172,8 @@ bool Thread::attach_other(const Other& other) noexcept {
   if (load_word(other.local->thread) != nullptr) return false;
   Thread* thread = nullptr;
   try {
-    thread = make_record(*other.local, other.tid);
+    thread = g_threads.take_record();
+    thread->prepare(*other.local, other.tid);
     if (!os::stack_bounds_of(other.handle, other.tid, &thread->stack_lo, &thread->stack_hi))
       throw std::bad_alloc();
     thread_attached(*thread);
@@ -199,7 +198,8 @@ Thread& Thread::attach() {
   {
     const std::lock_guard guard(g_threads.lock(), std::adopt_lock);
     if (Thread* const attached_by_other = current()) return *attached_by_other;
-    thread = make_record(tls, os::tid());
+    thread = g_threads.take_record();
+    thread->prepare(tls, os::tid());
     thread->depth_ = 1;
     try {
       if (!os::stack_bounds(&thread->stack_lo, &thread->stack_hi)) throw std::bad_alloc();
@@ -229,15 +229,27 @@ Thread& Thread::attach_or_fatal() noexcept {
   }
 }
 
-void Thread::set_current(Thread* thread) noexcept {
-  tls.thread = thread;
-  if (thread == nullptr) {
-    tls.cache = gc::detail::g_no_cells.data();
-    store_word(tls.marking, true);
-    return;
+void Thread::set_current(Thread& thread) noexcept {
+  tls.thread = &thread;
+  tls.cache = thread.cache.data();
+  pthread_setspecific(g_exit_key, &thread);
+}
+
+void Thread::stand_in(const Thread& principal) noexcept {
+  lock_threads(nullptr);
+  {
+    const std::lock_guard guard(g_threads.lock(), std::adopt_lock);
+    prepare(tls, principal.tid);
+    depth_ = 1;
+    stack_lo = principal.stack_lo;
+    stack_hi = principal.stack_hi;
+    thread_attached(*this);
+    set_current(*this);  // [thread.named] before the record is in the list
+    g_threads.add(*this);
   }
-  tls.cache = thread->cache.data();
-  pthread_setspecific(g_exit_key, thread);
+  leave();
+  if (g_handshake.asides() != 0) stand_aside();
+  enter();
 }
 
 void Thread::detach() noexcept {
@@ -428,9 +440,13 @@ void Threads::give_record(Thread& thread) noexcept {
   free_ = &thread;
 }
 
-void Threads::take_back(Thread& gone) noexcept {
+void Threads::settle(Thread& gone) noexcept {
   return_cells(gone);
   thread_detached(gone);
+}
+
+void Threads::take_back(Thread& gone) noexcept {
+  settle(gone);
   give_record(gone);
 }
 

@@ -76,8 +76,11 @@ extern "C" void tricolor_enter_blocked(Thread* thread) noexcept;
 class Thread : public FromMalloc {
  public:
   static Thread* current() noexcept { return TRICOLOR_LOAD_PUBLISHED(TRICOLOR_THIS_THREAD.thread); }
-  // Deputy: makes tls this record's, whose thread is the calling one; nullptr: as before attach().
-  static void set_current(Thread* thread) noexcept;
+  // Deputy: makes tls this record's, whose thread is the calling one.
+  static void set_current(Thread& thread) noexcept;
+  // Deputy: lists its record, which has the collector's part, for the calling thread. In a runtime
+  // section at the end.
+  void stand_in(const Thread& principal) noexcept;
   // The calling thread's record; attaches it first if need be. std::bad_alloc.
   static Thread& attached() {
     Thread* const self = current();
@@ -197,7 +200,7 @@ class Thread : public FromMalloc {
   void enter_slow() noexcept __attribute__((noinline));
   void leave_while_blocked() noexcept __attribute__((noinline));
   void stand_aside() noexcept __attribute__((noinline));
-  static Thread* make_record(gc::detail::ThreadLocal& local, int tid);
+  void prepare(gc::detail::ThreadLocal& local, int tid) noexcept;
   // From kBlocked to kRunning; waits while taken, and while the runtime is closed to a section.
   void run_again() noexcept;
 
@@ -253,6 +256,8 @@ class Threads {
   // Of a thread that is no more: its cells, what it had gathered, its record. Under lock(), the
   // thread being in no list.
   void take_back(Thread& gone) noexcept;
+  // The same but for the record.
+  static void settle(Thread& gone) noexcept;
 
  private:
   Lock lock_{LockRank::threads};
