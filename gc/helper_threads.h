@@ -22,8 +22,8 @@ extern thread_local bool t_starting_helper;
 [[nodiscard]] bool start_thread(const char* name, void (*run)(unsigned) noexcept,
                                 unsigned number = 0) noexcept;
 
-// When to ask again for what was refused, at intervals that grow while the shortage lasts. Guarded by
-// whoever owns it.
+// When to ask again for what was refused, at intervals that grow while the shortage lasts. Guarded
+// by whoever owns it.
 class Patience {
  public:
   bool over() const noexcept;
