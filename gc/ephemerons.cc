@@ -11,6 +11,7 @@
 #include "gc/marker.h"
 #include "gc/specials.h"
 #include "gc/workers.h"
+#include "runtime/base/immortal.h"
 #include "runtime/heap/heap_map.h"
 
 #include <tricolor/container/weak_map.hpp>
@@ -24,6 +25,8 @@ using runtime::RuntimeScope;
 using runtime::Thread;
 
 namespace {
+
+constinit runtime::Immortal<Ephemerons> g_the_ephemerons;
 
 uintptr_t hide(const void* address) noexcept { return ~reinterpret_cast<uintptr_t>(address); }
 char* reveal(uintptr_t hidden) noexcept {
@@ -98,10 +101,7 @@ class Reach {
 
 }  // namespace
 
-Ephemerons& ephemerons() noexcept {
-  static auto* const instance = new Ephemerons;
-  return *instance;
-}
+Ephemerons& ephemerons() noexcept { return g_the_ephemerons.value; }
 
 void Ephemerons::add(Table* table) {
   const std::lock_guard guard(lock_);

@@ -71,7 +71,6 @@ class Ephemerons {
   std::atomic<size_t> count_{0};  // a hint, relaxed: a table listed later has marked values alone
 };
 
-// Constructed on first use, never destroyed.
 Ephemerons& ephemerons() noexcept;
 
 }  // namespace tricolor::gc
