@@ -168,7 +168,8 @@ namespace {
 
 // A cell for `count` elements behind `before` bytes; the count is noted in its hidden word.
 void* take_array(std::size_t before, std::size_t count, std::size_t element_size,
-                 std::size_t alignment, Kind kind, bool cleared, std::size_t& cell_size) {
+                 std::size_t alignment, Kind kind, bool cleared, std::size_t& cell_size,
+                 const TypeInfo* type) {
   std::size_t bytes = 0;
   std::size_t with_extra = 0;
   if (__builtin_mul_overflow(count, element_size, &bytes) ||
@@ -189,7 +190,7 @@ void* take_array(std::size_t before, std::size_t count, std::size_t element_size
     CacheEntry& entry = TRICOLOR_LOAD_PUBLISHED(TRICOLOR_THIS_THREAD.cache)[index];
     const std::uint64_t free = load_word(entry.free);
     if (free == 0) {
-      cell = allocate_slow(index);
+      cell = allocate_slow(index, type);
     } else {
       char* taken =
           load_word(entry.base) + static_cast<std::size_t>(__builtin_ctzll(free)) * cell_size;
@@ -199,8 +200,8 @@ void* take_array(std::size_t before, std::size_t count, std::size_t element_size
     }
     if (cleared) std::memset(cell, 0, cell_size);
   } else {
-    cell =
-        cleared ? allocate_large(cell_size, kind) : allocate_large_for_overwrite(cell_size, kind);
+    cell = cleared ? allocate_large(cell_size, kind, type)
+                   : allocate_large_for_overwrite(cell_size, kind, type);
   }
   if (kind == Kind::kLeafWhole) return cell;
   const unsigned at = kind == Kind::kDestructor ? 2 : 1;
@@ -212,18 +213,20 @@ void* take_array(std::size_t before, std::size_t count, std::size_t element_size
 }  // namespace
 
 void* allocate_array(std::size_t count, std::size_t element_size, std::size_t alignment, Kind kind,
-                     std::size_t& cell_size) {
-  return take_array(0, count, element_size, alignment, kind, true, cell_size);
+                     std::size_t& cell_size, const TypeInfo* type) {
+  return take_array(0, count, element_size, alignment, kind, true, cell_size, type);
 }
 
 void* allocate_array_for_overwrite(std::size_t count, std::size_t element_size,
-                                   std::size_t alignment, std::size_t& cell_size) {
-  return take_array(0, count, element_size, alignment, Kind::kLeaf, false, cell_size);
+                                   std::size_t alignment, std::size_t& cell_size,
+                                   const TypeInfo* type) {
+  return take_array(0, count, element_size, alignment, Kind::kLeaf, false, cell_size, type);
 }
 
 void* allocate_with_tail(std::size_t before, std::size_t count, std::size_t element_size,
-                         std::size_t alignment, Kind kind, std::size_t& cell_size) {
-  return take_array(before, count, element_size, alignment, kind, true, cell_size);
+                         std::size_t alignment, Kind kind, std::size_t& cell_size,
+                         const TypeInfo* type) {
+  return take_array(before, count, element_size, alignment, kind, true, cell_size, type);
 }
 
 std::size_t array_room(const void* array) noexcept {

@@ -13,6 +13,7 @@
 #include "gc/fork.h"
 #include "gc/helper_threads.h"
 #include "gc/hooks.h"
+#include "gc/observers.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
 #include "gc/phase.h"
@@ -24,6 +25,7 @@
 #include "gc/workers.h"
 #include "runtime/deputy.h"
 #include "runtime/handshake.h"
+#include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
@@ -62,6 +64,7 @@ void init_collector() {
   static constinit bool stacks_there = false;
   static constinit bool fork_there = false;
   static constinit bool exit_there = false;
+  static constinit bool observers_there = false;
   if (gc::g_options == nullptr) {
     gc::g_options = new Options(options_from_environment());
   }
@@ -88,6 +91,10 @@ void init_collector() {
     if (!gc::watch_process_for_exit()) throw std::bad_alloc();
     exit_there = true;
   }
+  if (!observers_there) {
+    gc::start_observing();
+    observers_there = true;
+  }
   if (gc::options().gcsignal != 0) gc::install_collect_signal(gc::options().gcsignal);
 }
 
@@ -104,6 +111,8 @@ void thread_attached(Thread& thread) {
   data.newborn_bytes = 0;
   data.assist_debt = 0;
   data.scanned_stack_bytes = 0;
+  thread.until_sample =
+      g_allocation_watch != nullptr ? g_allocation_watch->next_sample(thread) : INT64_MAX;
   gc::detail::store_word(thread.local->marking, g_cycle.barriers_on);
 }
 

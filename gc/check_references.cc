@@ -5,13 +5,10 @@
 #if TRICOLOR_CHECKS
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstring>
-#include <functional>
 #include <mutex>
-#include <new>
-#include <unordered_map>
+#include <string_view>
 
 #include "gc/boxed.h"
 #include "gc/finalizer_thread.h"
@@ -20,8 +17,8 @@
 #include "gc/stacks.h"
 #include "gc/verify.h"
 #include "runtime/base/check.h"
-#include "runtime/base/memory.h"
 #include "runtime/handshake.h"
+#include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/side_table.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
@@ -50,25 +47,6 @@ runtime::Lock g_table_lock{runtime::LockRank::leaf};
 runtime::SideTable<uint64_t> g_reference_words;
 std::atomic<size_t> g_reference_words_end{0};
 std::atomic<int> g_reports{0};
-
-struct TypeShard {
-  runtime::Lock lock{runtime::LockRank::leaf};
-  // [memory.no-handler]
-  std::unordered_map<uintptr_t, const TypeInfo*, std::hash<uintptr_t>, std::equal_to<>,
-                     runtime::MallocAllocator<std::pair<const uintptr_t, const TypeInfo*>>>
-      types;
-  // Beyond it, or without memory, a report does without the type's name.
-  size_t most = size_t{1} << 16;
-};
-
-// Inverted: the table must not look like references to GODEBUG=findlost.
-uintptr_t type_key(const void* object) noexcept { return ~reinterpret_cast<uintptr_t>(object); }
-
-TypeShard& type_shard(const void* object) {
-  alignas(64) static std::array<std::byte, sizeof(std::array<TypeShard, 16>)> room;
-  static auto* const shards = ::new (room.data()) std::array<TypeShard, 16>;
-  return (*shards)[(reinterpret_cast<uintptr_t>(object) * 0x9e3779b97f4a7c15u) >> 60];
-}
 
 bool table_reaches(size_t word) {
   const size_t needed = word / 64 + 1;
@@ -102,15 +80,10 @@ bool on_a_stack(const void* slot) {
 }
 
 const char* type_of(const void* object, int& length) noexcept {
-  TypeShard& shard = type_shard(object);
-  const std::lock_guard guard(shard.lock);
-  const auto at = shard.types.find(type_key(object));
-  if (at == shard.types.end()) {
-    length = 14;
-    return "(unknown type)";
-  }
-  length = static_cast<int>(at->second->name.size());
-  return at->second->name.data();
+  const TypeInfo* const type = runtime::g_allocation_watch->noted_type(object);
+  const std::string_view name = type == nullptr ? "(unknown type)" : type->name;
+  length = static_cast<int>(name.size());
+  return name.data();
 }
 
 // A second marking that follows reference words alone, through a bitmap and a stack of its own.
@@ -298,15 +271,7 @@ void record_type(const void* object, std::size_t, const TypeInfo* type) {
     __atomic_fetch_and(&g_reference_words[word / 64], ~(uint64_t{1} << (word % 64)),
                        __ATOMIC_RELAXED);
   }
-  TypeShard& shard = type_shard(object);
-  const std::lock_guard guard(shard.lock);
-  const uintptr_t key = type_key(object);
-  if (shard.types.size() >= shard.most && shard.types.count(key) == 0) return;
-  try {
-    shard.types[key] = type;
-  } catch (const std::bad_alloc&) {
-    shard.most = shard.types.size();
-  }
+  runtime::g_allocation_watch->note_type(object, type);
 }
 
 }  // namespace detail

@@ -18,12 +18,13 @@ constexpr std::string_view kGogcAccepted = "a percentage from 0 to 2147483647, o
 constexpr std::string_view kMemoryLimitAccepted =
     "bytes up to 8388607TiB, optionally with the suffix B, KiB, MiB, GiB or TiB, or off";
 constexpr std::string_view kSignalAccepted = "one of HUP, USR1, USR2, IO, PWR or WINCH";
+constexpr std::string_view kDumpSignalAccepted = "one of QUIT, HUP, USR1, USR2, IO, PWR or WINCH";
 constexpr std::string_view kHandshakeSignalAccepted =
     "one of URG, USR1, USR2, IO, PWR or WINCH, or a real-time signal as RTMIN+n, RTMAX-n or its "
     "number";
 constexpr std::string_view kKeysAccepted =
     "gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
-    "handshakesignal, hangreport, memoryguard";
+    "handshakesignal, hangreport, memoryguard, memprofilerate, types, dumpsignal";
 
 // Digits only: no sign, no space, nothing behind them, no overflow.
 std::optional<int64_t> parse_number(std::string_view text, int64_t max) {
@@ -171,6 +172,13 @@ class Parser {
       set_signal(setting, value);
     } else if (key == "handshakesignal") {
       set_handshake_signal(setting, value);
+    } else if (key == "dumpsignal") {
+      set_dump_signal(setting, value);
+    } else if (key == "memprofilerate") {
+      set_number("GODEBUG", setting, value, std::numeric_limits<int64_t>::max(),
+                 options_.memprofilerate);
+    } else if (key == "types") {
+      set_switch(setting, value, options_.types);
     } else if (key == "memoryguard") {
       set_number("GODEBUG", setting, value, 100, options_.memoryguard);
     } else if (key == "hangreport") {
@@ -207,6 +215,18 @@ class Parser {
     } else {
       report_({"GODEBUG", setting, kSignalAccepted,
                options_.gcsignal == 0 ? "no signal" : "the signal given before"});
+    }
+  }
+
+  // The same and SIGQUIT, which ends a program that has not asked for this.
+  void set_dump_signal(std::string_view setting, std::string_view value) {
+    if (value == "QUIT" || value == "SIGQUIT") {
+      options_.dumpsignal = SIGQUIT;
+    } else if (const auto number = parse_signal(value)) {
+      options_.dumpsignal = *number;
+    } else {
+      report_({"GODEBUG", setting, kDumpSignalAccepted,
+               options_.dumpsignal == 0 ? "no signal" : "the signal given before"});
     }
   }
 

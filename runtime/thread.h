@@ -165,6 +165,8 @@ class Thread : public FromMalloc {
   // relaxed by statistics.
   std::array<std::atomic<uint64_t>, kCacheEntries> handed{};
   uint32_t slow_paths = 0;  // for GODEBUG=gcstress
+  int64_t until_sample =
+      INT64_MAX;  // bytes that may be handed out before the sampled one [watch.samples]
 
   // --- Handshakes ------------------------------------------------------------------------------
   // `requested` is stored by the collector (release), loaded by the thread (acquire): the pair

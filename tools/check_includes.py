@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The direction of includes: pool, traced -> gc -> runtime -> runtime/base, and the public headers under all of them.
+"""The direction of includes: pool, traced, observe -> gc -> runtime -> runtime/base, the public headers under all.
 
 A quoted include is written from the root of the tree and names a file of ours; public headers are included as
 <tricolor/...>. Headers begin with a comment and have #pragma once; they include each other without cycles.
@@ -18,11 +18,12 @@ ALLOWED = {
     "runtime/": ("include/", "runtime/"),
     "gc/": ("include/", "runtime/", "gc/"),
     "pool/": ("include/", "runtime/", "gc/", "pool/"),
+    "observe/": ("include/", "runtime/", "gc/", "observe/"),
     "traced/": ("include/", "runtime/", "gc/", "traced/"),
-    "bench/": ("include/", "runtime/", "gc/", "pool/", "traced/", "bench/", "tools/"),
+    "bench/": ("include/", "runtime/", "gc/", "pool/", "traced/", "observe/", "bench/", "tools/"),
     "examples/": ("include/",),
-    "tools/": ("include/", "runtime/", "gc/", "pool/", "traced/", "bench/", "tools/"),
-    "tests/": ("include/", "runtime/", "gc/", "pool/", "traced/", "bench/", "tools/", "tests/"),
+    "tools/": ("include/", "runtime/", "gc/", "pool/", "traced/", "observe/", "bench/", "tools/"),
+    "tests/": ("include/", "runtime/", "gc/", "pool/", "traced/", "observe/", "bench/", "tools/", "tests/"),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 

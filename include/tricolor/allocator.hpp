@@ -133,9 +133,10 @@ class allocator {
   [[nodiscard]] pointer allocate(std::size_t count) {
     std::size_t cell_size = 0;
     void* const cell =
-        is_leaf_v<T>
-            ? detail::allocate_array_for_overwrite(count, sizeof(T), alignof(T), cell_size)
-            : detail::allocate_array(count, sizeof(T), alignof(T), detail::Kind::kScan, cell_size);
+        is_leaf_v<T> ? detail::allocate_array_for_overwrite(count, sizeof(T), alignof(T), cell_size,
+                                                            &detail::kTypeInfo<T, true>)
+                     : detail::allocate_array(count, sizeof(T), alignof(T), detail::Kind::kScan,
+                                              cell_size, &detail::kTypeInfo<T, true>);
 #if TRICOLOR_CHECKS
     detail::record_type(cell, sizeof(T) * count, &detail::kTypeInfo<T, true>);
 #endif

@@ -18,7 +18,8 @@ namespace detail {
 // As allocate_array, with `before` bytes in front of the elements.
 [[nodiscard]] TRICOLOR_API void* allocate_with_tail(std::size_t before, std::size_t count,
                                                     std::size_t element_size, std::size_t alignment,
-                                                    Kind kind, std::size_t& cell_size);
+                                                    Kind kind, std::size_t& cell_size,
+                                                    const TypeInfo* type);
 // Bytes that an array's cell has for elements.
 [[nodiscard]] TRICOLOR_API std::size_t array_room(const void* array) noexcept;
 TRICOLOR_API void set_array_size(void* array, std::size_t count) noexcept;
@@ -40,7 +41,16 @@ void destroy_tailed(void* object, std::size_t count) {
   destroy_elements<E>(static_cast<char*>(object) + kTailOffset<T, E>, count);
 }
 template <class T, class E>
-inline constexpr TypeInfo kTailedType{&destroy_tailed<T, E>, type_name<T>(), true};
+constexpr auto tailed_destroyer() noexcept -> void (*)(void*, std::size_t) {
+  if constexpr (tailed_kind<T, E>() == Kind::kDestructor) {
+    return &destroy_tailed<T, E>;
+  } else {
+    return nullptr;
+  }
+}
+template <class T, class E>
+inline constexpr TypeInfo kTailedType{tailed_destroyer<T, E>(), type_name<T>(), true, sizeof(T),
+                                      alignof(T)};
 
 }  // namespace detail
 
@@ -70,8 +80,8 @@ template <class T, class E, class... Args>
   constexpr detail::Kind kind = detail::tailed_kind<T, E>();
   constexpr std::size_t offset = detail::kTailOffset<T, E>;
   std::size_t cell_size = 0;
-  void* const cell =
-      detail::allocate_with_tail(offset, count, sizeof(E), alignment, kind, cell_size);
+  void* const cell = detail::allocate_with_tail(offset, count, sizeof(E), alignment, kind,
+                                                cell_size, &detail::kTailedType<T, E>);
 #if TRICOLOR_CHECKS
   detail::record_type(cell, offset + sizeof(E) * count, &detail::kTailedType<T, E>);
 #endif
@@ -106,7 +116,8 @@ template <class T>
   static_assert(std::is_trivially_default_constructible_v<T> &&
                 std::is_trivially_destructible_v<T> && alignof(T) <= detail::kPageSize);
   std::size_t cell_size = 0;
-  void* const cell = detail::allocate_array_for_overwrite(count, sizeof(T), alignof(T), cell_size);
+  void* const cell = detail::allocate_array_for_overwrite(
+      count, sizeof(T), alignof(T), cell_size, &detail::kTypeInfo<std::remove_cv_t<T>, true>);
 #if TRICOLOR_CHECKS
   detail::record_type(cell, sizeof(T) * count, &detail::kTypeInfo<std::remove_cv_t<T>, true>);
 #endif

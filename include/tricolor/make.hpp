@@ -14,14 +14,16 @@ namespace tricolor::gc {
 
 namespace detail {
 
+// Zeroed, count stored.
 [[nodiscard]] TRICOLOR_API void* allocate_array(std::size_t count, std::size_t element_size,
                                                 std::size_t alignment, Kind kind,
-                                                std::size_t& cell_size);  // zeroed, count stored
+                                                std::size_t& cell_size, const TypeInfo* type);
 // Of leaves: their memory is as somebody else left it.
 [[nodiscard]] TRICOLOR_API void* allocate_array_for_overwrite(std::size_t count,
                                                               std::size_t element_size,
                                                               std::size_t alignment,
-                                                              std::size_t& cell_size);
+                                                              std::size_t& cell_size,
+                                                              const TypeInfo* type);
 [[nodiscard]] TRICOLOR_API std::size_t array_size_of(const void* array,
                                                      std::size_t element_size) noexcept;
 TRICOLOR_API void destroy_object(void* object) noexcept;
@@ -66,10 +68,11 @@ template <class T, class... Args>
   void* cell;
   if constexpr (size <= detail::kMaxSmallSize) {
     constexpr unsigned cls = detail::size_class_of(wanted);
-    cell = detail::allocate_cell<detail::cache_index(kind, cls), size>();
+    cell = detail::allocate_cell<detail::cache_index(kind, cls), size>(
+        &detail::kTypeInfo<Object, false>);
     detail::zero_cell<size>(cell);
   } else {
-    cell = detail::allocate_large(size, kind);
+    cell = detail::allocate_large(size, kind, &detail::kTypeInfo<Object, false>);
   }
 #if TRICOLOR_CHECKS
   detail::record_type(cell, sizeof(Object), &detail::kTypeInfo<Object, false>);
@@ -96,7 +99,8 @@ template <class T>
   using Element = std::remove_cv_t<T>;
   constexpr detail::Kind kind = detail::kind_of<Element>();
   std::size_t cell_size = 0;
-  void* cell = detail::allocate_array(count, sizeof(Element), alignof(Element), kind, cell_size);
+  void* cell = detail::allocate_array(count, sizeof(Element), alignof(Element), kind, cell_size,
+                                      &detail::kTypeInfo<Element, true>);
   Element* elements = static_cast<Element*>(cell);
 #if TRICOLOR_CHECKS
   detail::record_type(cell, sizeof(Element) * count, &detail::kTypeInfo<Element, true>);

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "runtime/base/check.h"
+#include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/central.h"
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/heap/heap_map.h"
@@ -15,6 +16,9 @@
 #include <tricolor/detail/layout.hpp>
 
 namespace tricolor::runtime {
+
+constinit AllocationWatch* g_allocation_watch = nullptr;
+constinit bool g_hands_out_singly = false;
 
 namespace {
 
@@ -56,8 +60,22 @@ void clear_hidden_words(const Span& span, uint32_t word, uint64_t cells) noexcep
   }
 }
 
+// How many cells of `size` bytes may be handed out at a time; `sampled`: it is one, and holds the
+// sampled byte. [watch.samples] [watch.types]
+unsigned most_cells(const Thread& thread, size_t size, bool& sampled) noexcept {
+  sampled = thread.until_sample < static_cast<int64_t>(size);
+  if (sampled || g_hands_out_singly) return 1;
+  const size_t most = std::min(kHandoutBytes, static_cast<size_t>(thread.until_sample)) / size;
+  return static_cast<unsigned>(std::clamp<size_t>(most, 1, 64));
+}
+
+struct Handout {
+  size_t bytes = 0;
+  bool sampled = false;
+};
+
 // Hands the next free cells of `span` to `thread`. False when there are none left. Under span.lock.
-bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, size_t& bytes) noexcept {
+bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, Handout& handout) noexcept {
   // [sweep.before-alloc]
   if (sweep_locked(span).swept) span.cursor = 0;
   // One generation decides both whether the span is swept and what colour its cells get.
@@ -68,8 +86,8 @@ bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, size_t& 
     const uint64_t before = __atomic_load_n(alloc + w, __ATOMIC_RELAXED);
     if (before == ~uint64_t{0}) continue;
     uint64_t taken = ~before;
-    const size_t most = std::max<size_t>(1, kHandoutBytes / span.cell_size);
-    if (most < 64) taken = lowest_bits(taken, static_cast<unsigned>(most));
+    const unsigned most = most_cells(thread, span.cell_size, handout.sampled);
+    if (most < 64) taken = lowest_bits(taken, most);
     __atomic_store_n(alloc + w, before | taken, __ATOMIC_RELAXED);
     if (span.kind == Kind::kDestructor) clear_hidden_words(span, w, taken);
     if (__builtin_expect(zero_early(), 0)) zero_cells(span, w, taken);
@@ -80,23 +98,24 @@ bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, size_t& 
     const auto count = static_cast<unsigned>(std::popcount(taken));
     std::atomic<uint64_t>& handed = thread.handed[cache_index];
     handed.store(handed.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
-    bytes = count * span.cell_size;
+    handout.bytes = count * span.cell_size;
+    thread.until_sample -= static_cast<int64_t>(handout.bytes);
     return true;
   }
   return false;
 }
 
 // Fills the thread's cache entry. False when memory is gone.
-bool refill(Thread& thread, unsigned cache_index) noexcept {
+bool refill(Thread& thread, unsigned cache_index, bool& sampled) noexcept {
   Span*& span = thread.spans[cache_index];
-  size_t bytes = 0;
+  Handout handout;
   for (;;) {
     if (span != nullptr) {
       bool taken;
       {
         // [span.lock]
         const std::lock_guard guard(span->lock);
-        taken = take_word_locked(thread, cache_index, *span, bytes);
+        taken = take_word_locked(thread, cache_index, *span, handout);
       }
       if (taken) break;
       Span* const exhausted = span;
@@ -108,7 +127,8 @@ bool refill(Thread& thread, unsigned cache_index) noexcept {
     fresh->cursor = 0;
     span = fresh;
   }
-  charge_allocation(thread, bytes, span->kind);
+  charge_allocation(thread, handout.bytes, span->kind);
+  sampled = handout.sampled;
   return true;
 }
 
@@ -166,9 +186,13 @@ void free_cell(Thread& thread, Span& span, uint32_t index) noexcept {
   const uint64_t bit = uint64_t{1} << (index % 64);
   if (zero_early()) zero_cells(span, index / 64, bit);
   CacheEntry& entry = thread.cache[cache_index];
-  // The word this thread is handing out: the cell is its next one. Its alloc bit stays.
+  // The word this thread is handing out: the cell is its next one. Its alloc bit stays. Handed out
+  // anew, it is counted anew. [watch.samples] [watch.types]
+  const auto size = static_cast<int64_t>(span.cell_size);
   if (thread.spans[cache_index] == &span &&
-      entry.base == g_heap.cell_address(span, index / 64 * 64)) {
+      entry.base == g_heap.cell_address(span, index / 64 * 64) && thread.until_sample >= size &&
+      !g_hands_out_singly) {
+    thread.until_sample -= size;
     store_word(entry.free, entry.free | bit);
     std::atomic<uint64_t>& handed = thread.handed[cache_index];
     handed.store(handed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -209,16 +233,31 @@ using runtime::RuntimeScope;
 using runtime::Span;
 using runtime::Thread;
 
-void* allocate_slow(unsigned cache_index) {
+// [watch.samples] The object is on the stack of this, and so stays.
+static void tell_of_sample(Thread& thread, const void* object, std::size_t size,
+                           const TypeInfo* type) noexcept {
+  thread.until_sample = runtime::g_allocation_watch->next_sample(thread);
+  runtime::g_allocation_watch->sampled(thread, object, size, type);
+}
+
+void* allocate_slow(unsigned cache_index, const TypeInfo* type) {
   Thread& thread = Thread::attached();
   // [handshake.aside] before it takes locks that others need in order to answer
   if (thread.is_asked()) thread.answer_here();
   for (unsigned attempt = 0;; ++attempt) {
+    void* cell = nullptr;
+    bool sampled = false;
     {
       const RuntimeScope scope(thread);
-      if (load_word(thread.cache[cache_index].free) != 0 || runtime::refill(thread, cache_index)) {
-        return runtime::pop_cell(thread, cache_index);
+      if (load_word(thread.cache[cache_index].free) != 0 ||
+          runtime::refill(thread, cache_index, sampled)) {
+        cell = runtime::pop_cell(thread, cache_index);
+        if (runtime::g_hands_out_singly) runtime::g_allocation_watch->note_type(cell, type);
       }
+    }
+    if (cell != nullptr) {
+      if (sampled) tell_of_sample(thread, cell, class_size(class_at(cache_index)), type);
+      return cell;
     }
     if (!runtime::collect_for_memory(thread, attempt)) throw std::bad_alloc();
   }
@@ -236,7 +275,12 @@ static void return_excess_pages(Thread& thread, std::size_t clean_pages) noexcep
   }
 }
 
-static void* take_large(std::size_t size, Kind kind, bool cleared) {
+static bool holds_sample(Thread& thread, std::size_t size) noexcept {
+  thread.until_sample -= static_cast<std::int64_t>(size);
+  return thread.until_sample < 0;
+}
+
+static void* take_large(std::size_t size, Kind kind, bool cleared, const TypeInfo* type) {
   Thread& thread = Thread::attached();
   for (unsigned attempt = 0;; ++attempt) {
     runtime::PageRun run;
@@ -247,6 +291,7 @@ static void* take_large(std::size_t size, Kind kind, bool cleared) {
       if (Span* const span = runtime::g_spans.create_large(thread, kind, size, run)) {
         object = runtime::g_heap.cell_address(*span, 0);
         runtime::charge_large_allocation(thread, *span);
+        if (runtime::g_hands_out_singly) runtime::g_allocation_watch->note_type(object, type);
       }
     }
     if (object != nullptr) {
@@ -254,16 +299,19 @@ static void* take_large(std::size_t size, Kind kind, bool cleared) {
       // Outside the runtime section: clearing takes long, and the thread answers handshakes
       // meanwhile.
       if (cleared && !run.zeroed) std::memset(object, 0, size);
+      if (holds_sample(thread, size)) tell_of_sample(thread, object, size, type);
       return object;
     }
     if (!runtime::collect_for_memory(thread, attempt)) throw std::bad_alloc();
   }
 }
 
-void* allocate_large(std::size_t size, Kind kind) { return take_large(size, kind, true); }
+void* allocate_large(std::size_t size, Kind kind, const TypeInfo* type) {
+  return take_large(size, kind, true, type);
+}
 
-void* allocate_large_for_overwrite(std::size_t size, Kind kind) {
-  return take_large(size, kind, false);
+void* allocate_large_for_overwrite(std::size_t size, Kind kind, const TypeInfo* type) {
+  return take_large(size, kind, false, type);
 }
 
 }  // namespace tricolor::gc::detail

@@ -57,6 +57,9 @@ struct alignas(64) Span {
   uint8_t size_class = 0;
   Kind kind = Kind::kScan;
   SpanState state = SpanState::kFree;
+  // An object of it may have been sampled: set by the thread that makes the object, read by
+  // gc::destroy, whose caller has it from there. Relaxed.
+  std::atomic<bool> sampled{false};
   uint16_t cells = 0;
   uint16_t cursor = 0;   // the next bitmap word the owner takes cells from
   size_t cell_size = 0;  // bytes; for a large object, its usable size

@@ -57,6 +57,7 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
     span.pages = run.count;
     span.size_class = static_cast<uint8_t>(size_class);
     span.kind = kind;
+    span.sampled.store(false, std::memory_order_relaxed);
     span.cells = static_cast<uint16_t>(cells);
     span.cursor = 0;
     span.cell_size = cell_size;

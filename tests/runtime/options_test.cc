@@ -234,6 +234,22 @@ TEST_CASE("options: handshakesignal refuses what may not be used") {
   }
 }
 
+TEST_CASE("options: memprofilerate, types and dumpsignal") {
+  CHECK(parse_clean({}).memprofilerate == 512 << 10);
+  CHECK_FALSE(parse_clean({}).types);
+  const Options options = parse_clean({{"GODEBUG", "memprofilerate=0,types=1,dumpsignal=SIGQUIT"}});
+  CHECK(options.memprofilerate == 0);
+  CHECK(options.types);
+  CHECK(options.dumpsignal == SIGQUIT);
+  CHECK(parse_clean({{"GODEBUG", "dumpsignal=USR2"}}).dumpsignal == SIGUSR2);
+  const Outcome outcome = parse({{"GODEBUG", "dumpsignal=KILL,memprofilerate=-1"}});
+  CHECK(outcome.options.dumpsignal == 0);
+  CHECK(outcome.complaints ==
+        std::vector<std::string>{
+            "GODEBUG|dumpsignal=KILL|one of QUIT, HUP, USR1, USR2, IO, PWR or WINCH|no signal",
+            "GODEBUG|memprofilerate=-1|a number from 0 to 9223372036854775807|524288"});
+}
+
 TEST_CASE("options: memoryguard takes a percentage") {
   CHECK(parse_clean({{"GODEBUG", "memoryguard=80"}}).memoryguard == 80);
   const Outcome outcome = parse({{"GODEBUG", "memoryguard=101"}});
@@ -257,7 +273,8 @@ TEST_CASE("options: an unknown key is named and the others still count") {
   CHECK(outcome.options.scavtrace);
   const std::string rest =
       "|gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
-      "handshakesignal, hangreport, memoryguard|nothing: the key is unknown";
+      "handshakesignal, hangreport, memoryguard, memprofilerate, types, "
+      "dumpsignal|nothing: the key is unknown";
   REQUIRE(outcome.complaints.size() == 4);
   CHECK(outcome.complaints[0] == "GODEBUG|madvdontneed=1" + rest);
   CHECK(outcome.complaints[1] == "GODEBUG| scavtrace=1" + rest);
@@ -368,7 +385,7 @@ TEST_CASE("options: the environment's complaints are lines on stderr") {
         "tricolor: GODEBUG: \"asyncpreemptoff=1\" is not understood; accepted: gctrace, "
         "gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
         "handshakesignal, "
-        "hangreport, memoryguard; using "
+        "hangreport, memoryguard, memprofilerate, types, dumpsignal; using "
         "nothing: the key is unknown\n");
 }
 

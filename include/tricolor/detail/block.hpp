@@ -59,7 +59,8 @@ void destroy_block(void* block, std::size_t) {
 }
 
 template <class T>
-inline constexpr TypeInfo kBlockType{&destroy_block<T>, type_name<T>(), true};
+inline constexpr TypeInfo kBlockType{&destroy_block<T>, type_name<T>(), true, sizeof(T),
+                                     alignof(T)};
 
 // Room for at least `capacity` elements, none constructed; `capacity` becomes what there is room
 // for. std::bad_alloc.
@@ -72,8 +73,8 @@ template <class T>
   std::size_t cell_size = 0;
   if constexpr (has_destructor<T>) {
     const std::size_t bytes = offset + capacity * sizeof(T);
-    char* const cell =
-        static_cast<char*>(allocate_array(bytes, 1, alignof(T), Kind::kDestructor, cell_size));
+    char* const cell = static_cast<char*>(
+        allocate_array(bytes, 1, alignof(T), Kind::kDestructor, cell_size, &kBlockType<T>));
     BlockHeader& header = *::new (cell) BlockHeader{0, cell_size};
 #if TRICOLOR_CHECKS
     record_type(cell, bytes, &kBlockType<T>);
@@ -87,8 +88,9 @@ template <class T>
   } else {
     void* const cell =
         kind == Kind::kLeaf
-            ? allocate_array_for_overwrite(capacity, sizeof(T), alignof(T), cell_size)
-            : allocate_array(capacity, sizeof(T), alignof(T), kind, cell_size);
+            ? allocate_array_for_overwrite(capacity, sizeof(T), alignof(T), cell_size,
+                                           &kTypeInfo<T, true>)
+            : allocate_array(capacity, sizeof(T), alignof(T), kind, cell_size, &kTypeInfo<T, true>);
 #if TRICOLOR_CHECKS
     record_type(cell, sizeof(T) * capacity, &kTypeInfo<T, true>);
 #endif

@@ -46,11 +46,16 @@ inline constexpr bool skip_destructor = false;
 
 namespace detail {
 
-// What the finalizer thread needs to end an object of a type with a destructor.
+// What the library knows of a type: how to end an object of it, and what observers show. One
+// constant object for each type that is made; of arrays and blocks, size and alignment are an
+// element's.
 struct TypeInfo {
-  void (*destroy)(void* object, std::size_t count);  // count: array elements, 1 for a single object
+  // nullptr where there is nothing to run. count: array elements, 1 for a single object
+  void (*destroy)(void* object, std::size_t count);
   std::string_view name;
   bool array;
+  std::size_t size;
+  std::size_t alignment;
 };
 
 template <class T>
@@ -59,7 +64,8 @@ constexpr std::string_view type_name() noexcept {
   const std::size_t from = s.find("T = ");
   if (from == std::string_view::npos) return s;
   s.remove_prefix(from + 4);
-  return s.substr(0, s.find_first_of(";]"));
+  const std::size_t gcc_end = s.rfind("; std::string_view = ");
+  return s.substr(0, gcc_end != std::string_view::npos ? gcc_end : s.rfind(']'));
 }
 
 // Computed once: the checking build asks for it at every construction of a reference.
@@ -92,9 +98,6 @@ void destroy_elements(void* object, std::size_t count) {
   while (count > 0) elements[--count].T::~T();
 }
 
-template <class T, bool Array>
-inline constexpr TypeInfo kTypeInfo{&destroy_elements<T>, type_name<T>(), Array};
-
 template <class T>
 constexpr Kind kind_of() noexcept {
   if constexpr (!std::is_trivially_destructible_v<T> && !skip_destructor<T>) {
@@ -102,6 +105,18 @@ constexpr Kind kind_of() noexcept {
   }
   return is_leaf_v<T> ? Kind::kLeaf : Kind::kScan;
 }
+
+template <class T>
+constexpr auto destroyer() noexcept -> void (*)(void*, std::size_t) {
+  if constexpr (kind_of<T>() == Kind::kDestructor) {
+    return &destroy_elements<T>;
+  } else {
+    return nullptr;
+  }
+}
+
+template <class T, bool Array>
+inline constexpr TypeInfo kTypeInfo{destroyer<T>(), type_name<T>(), Array, sizeof(T), alignof(T)};
 
 // Whether a leaf array of so many bytes is laid out without a count, which would push it into the
 // next size class: powers of two, and large ones of whole granules. Others keep the word, so that a

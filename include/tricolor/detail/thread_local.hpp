@@ -97,22 +97,26 @@ TRICOLOR_ALWAYS_INLINE void store_word(T& word, T value) noexcept {
 #define TRICOLOR_LOAD_PUBLISHED(word) (word)
 #endif
 
+struct TypeInfo;  // detail/layout.hpp
+
 // Slow paths. Each enters the runtime, may answer a pending handshake on its way out and may attach
-// the thread.
-[[nodiscard]] TRICOLOR_API void* allocate_slow(unsigned cache_index);  // zeroed by the caller
-[[nodiscard]] TRICOLOR_API void* allocate_large(std::size_t size, Kind kind);  // zeroed
-[[nodiscard]] TRICOLOR_API void* allocate_large_for_overwrite(std::size_t size,
-                                                              Kind kind);  // of leaves
-TRICOLOR_API void shade_slow(void* target) noexcept;                       // nullptr allowed
+// the thread. `type` is for observers; nullptr where nobody knows it.
+[[nodiscard]] TRICOLOR_API void* allocate_slow(unsigned cache_index,
+                                               const TypeInfo* type);  // zeroed by the caller
+[[nodiscard]] TRICOLOR_API void* allocate_large(std::size_t size, Kind kind,
+                                                const TypeInfo* type);  // zeroed
+[[nodiscard]] TRICOLOR_API void* allocate_large_for_overwrite(std::size_t size, Kind kind,
+                                                              const TypeInfo* type);  // of leaves
+TRICOLOR_API void shade_slow(void* target) noexcept;  // nullptr allowed
 TRICOLOR_API void attach_slow() noexcept;
 
 // One cell of `Size` bytes (a class size), uninitialised. The asm keeps the compiler from sinking
 // the addition below the store to `free`: [alloc.address-first].
 template <unsigned Index, std::size_t Size>
-TRICOLOR_ALWAYS_INLINE void* allocate_cell() {
+TRICOLOR_ALWAYS_INLINE void* allocate_cell(const TypeInfo* type) {
   CacheEntry& entry = TRICOLOR_LOAD_PUBLISHED(TRICOLOR_THIS_THREAD.cache)[Index];
   const std::uint64_t free = load_word(entry.free);
-  if (__builtin_expect(free == 0, 0)) return allocate_slow(Index);
+  if (__builtin_expect(free == 0, 0)) return allocate_slow(Index, type);
   char* cell = load_word(entry.base) + static_cast<std::size_t>(__builtin_ctzll(free)) * Size;
   asm volatile("" : "+r"(cell));
   store_word(entry.free, free & (free - 1));

@@ -1,0 +1,11 @@
+#pragma once
+
+// Observers: where the collector meets observe/, which knows it and which it does not know.
+
+namespace tricolor::gc {
+
+// Sets up what the options ask for (runtime/heap/allocation_watch.h). Before the first thread is
+// attached, once. Implemented by observe/.
+void start_observing() noexcept;
+
+}  // namespace tricolor::gc
