@@ -16,6 +16,7 @@
 #include "gc/stats.h"
 #include "runtime/base/check.h"
 #include "runtime/heap/allocate.h"
+#include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/heap/spans.h"
@@ -167,9 +168,9 @@ using runtime::Thread;
 namespace {
 
 // A cell for `count` elements behind `before` bytes; the count is noted in its hidden word.
-void* take_array(std::size_t before, std::size_t count, std::size_t element_size,
-                 std::size_t alignment, Kind kind, bool cleared, std::size_t& cell_size,
-                 const TypeInfo* type) {
+TRICOLOR_ALLOCATOR void* take_array(std::size_t before, std::size_t count, std::size_t element_size,
+                                    std::size_t alignment, Kind kind, bool cleared,
+                                    std::size_t& cell_size, const TypeInfo* type) {
   std::size_t bytes = 0;
   std::size_t with_extra = 0;
   if (__builtin_mul_overflow(count, element_size, &bytes) ||
@@ -212,20 +213,22 @@ void* take_array(std::size_t before, std::size_t count, std::size_t element_size
 
 }  // namespace
 
-void* allocate_array(std::size_t count, std::size_t element_size, std::size_t alignment, Kind kind,
-                     std::size_t& cell_size, const TypeInfo* type) {
+TRICOLOR_ALLOCATOR void* allocate_array(std::size_t count, std::size_t element_size,
+                                        std::size_t alignment, Kind kind, std::size_t& cell_size,
+                                        const TypeInfo* type) {
   return take_array(0, count, element_size, alignment, kind, true, cell_size, type);
 }
 
-void* allocate_array_for_overwrite(std::size_t count, std::size_t element_size,
-                                   std::size_t alignment, std::size_t& cell_size,
-                                   const TypeInfo* type) {
+TRICOLOR_ALLOCATOR void* allocate_array_for_overwrite(std::size_t count, std::size_t element_size,
+                                                      std::size_t alignment, std::size_t& cell_size,
+                                                      const TypeInfo* type) {
   return take_array(0, count, element_size, alignment, Kind::kLeaf, false, cell_size, type);
 }
 
-void* allocate_with_tail(std::size_t before, std::size_t count, std::size_t element_size,
-                         std::size_t alignment, Kind kind, std::size_t& cell_size,
-                         const TypeInfo* type) {
+TRICOLOR_ALLOCATOR void* allocate_with_tail(std::size_t before, std::size_t count,
+                                            std::size_t element_size, std::size_t alignment,
+                                            Kind kind, std::size_t& cell_size,
+                                            const TypeInfo* type) {
   return take_array(before, count, element_size, alignment, kind, true, cell_size, type);
 }
 

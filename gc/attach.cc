@@ -45,6 +45,7 @@ void start_threads() {
       !start_watchdog(static_cast<unsigned>(options().hangreport_s))) {
     runtime::report("GODEBUG=hangreport: the system refuses the thread that would watch");
   }
+  start_observer_threads();
 }
 }  // namespace
 

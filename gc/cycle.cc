@@ -23,6 +23,7 @@
 #include "runtime/base/check.h"
 #include "runtime/handshake.h"
 #include "runtime/heap/allocate.h"
+#include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
 
@@ -108,9 +109,11 @@ void Collector::run_cycle(bool forced) {
   time_.hooks = os::now_ns() - time_.start;
   stops_ = 0;
   if (OpenRoots* const open = open_roots()) open->begin_cycle();
+  if (runtime::g_allocation_watch != nullptr) runtime::g_allocation_watch->cycle_begins();
   enter();
   mark();
   clear();
+  if (runtime::g_allocation_watch != nullptr) runtime::g_allocation_watch->cycle_marked();
   leave();
   finish_cycle(forced);
 }

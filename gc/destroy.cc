@@ -13,6 +13,7 @@
 #include "gc/types.h"
 #include "runtime/base/check.h"
 #include "runtime/heap/allocate.h"
+#include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/central.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/heap/spans.h"
@@ -124,6 +125,9 @@ void destroy_object(void* object) noexcept {
   // Kept alive until here, whatever the destructor left of its address in registers: a sweep could
   // give the cell to somebody else, from whom it would be taken.
   asm volatile("" : : "r"(object) : "memory");
+  if (cell.span->sampled.load(std::memory_order_relaxed)) {
+    runtime::g_allocation_watch->destroyed(start);
+  }
   free_object(thread, cell);
 }
 

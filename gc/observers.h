@@ -8,4 +8,8 @@ namespace tricolor::gc {
 // attached, once. Implemented by observe/.
 void start_observing() noexcept;
 
+// Threads of its own, where it needs some: after the first thread is attached. Implemented by
+// observe/.
+void start_observer_threads() noexcept;
+
 }  // namespace tricolor::gc

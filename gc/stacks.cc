@@ -160,6 +160,8 @@ void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexce
 }
 
 void scan_thread_stack(Thread& thread, StackView stack) noexcept {
+  thread.seen_sp.store(stack.interrupted != nullptr ? stack.interrupted : stack.sp,
+                       std::memory_order_relaxed);
   visit_thread_stack(thread, stack, shade_candidate);
 }
 

@@ -16,11 +16,14 @@ namespace tricolor::observe {
 
 class Arena {
  public:
+  constexpr Arena() noexcept = default;
+  explicit constexpr Arena(size_t chunk) noexcept : chunk_(chunk) {}
+
   // Zeroed, aligned to 8; nullptr when memory is gone.
   void* allocate(size_t bytes) noexcept {
     bytes = runtime::align_up(bytes, sizeof(void*));
     if (bytes > left_) {
-      const size_t chunk = bytes > kChunk ? bytes : kChunk;
+      const size_t chunk = bytes > chunk_ ? bytes : chunk_;
       auto* const fresh = static_cast<char*>(runtime::os::map(chunk));
       if (fresh == nullptr) return nullptr;
       mapped_.store(mapped_.load(std::memory_order_relaxed) + chunk, std::memory_order_relaxed);
@@ -37,8 +40,7 @@ class Arena {
   size_t mapped_bytes() const noexcept { return mapped_.load(std::memory_order_relaxed); }
 
  private:
-  static constexpr size_t kChunk = size_t{128} << 10;
-
+  size_t chunk_ = size_t{64} << 10;
   char* next_ = nullptr;
   size_t left_ = 0;
   std::atomic<size_t> mapped_{0};

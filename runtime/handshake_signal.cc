@@ -97,8 +97,15 @@ Thread::Interrupted what_was_interrupted(void* context) noexcept {
 // Its address marks our signals: of this process, and of this copy of the library.
 constexpr char kCookie = 0;
 
+constexpr char kStackCookie = 0;
+constinit std::atomic<StackHook> g_stack_hook{nullptr};
+
+bool wants_stack(const siginfo_t& info) noexcept {
+  return info.si_code == SI_QUEUE && info.si_value.sival_ptr == &kStackCookie;
+}
+
 bool is_ours(const siginfo_t& info) noexcept {
-  return info.si_code == SI_QUEUE && info.si_value.sival_ptr == &kCookie;
+  return (info.si_code == SI_QUEUE && info.si_value.sival_ptr == &kCookie) || wants_stack(info);
 }
 
 // The kernel says nothing of the sender where it had no room for the record.
@@ -108,6 +115,7 @@ bool is_nameless(const siginfo_t& info) noexcept {
 
 void on_signal(int signal, siginfo_t* info, void* context) noexcept {
   const int saved_errno = errno;
+  if (wants_stack(*info)) g_stack_hook.load(std::memory_order_acquire)(context);
   Thread* const thread = Thread::current();
   // Another's signal that was pending already has swallowed ours: both are seen to.
   bool answered = false;
@@ -237,6 +245,16 @@ Sent send_handshake_signal(const Thread& thread) noexcept {
   // A real-time signal needs a record of its own, SIGURG comes without one as well.
   if (error == EAGAIN && signal >= SIGRTMIN && install(SIGURG))
     error = os::signal_thread(os::pid(), thread.tid, SIGURG, &kCookie);
+  if (error == 0) return Sent::yes;
+  return error == ESRCH ? Sent::gone : Sent::refused;
+}
+
+void set_stack_hook(StackHook hook) noexcept {
+  g_stack_hook.store(hook, std::memory_order_release);
+}
+
+Sent send_stack_signal(int tid) noexcept {
+  const int error = os::signal_thread(os::pid(), tid, handshake_signal(), &kStackCookie);
   if (error == 0) return Sent::yes;
   return error == ESRCH ? Sent::gone : Sent::refused;
 }

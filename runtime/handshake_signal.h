@@ -55,6 +55,12 @@ enum class Sent : uint8_t {
 };
 Sent send_handshake_signal(const Thread& thread) noexcept;
 
+// What a thread does that is sent the same signal for another purpose, whatever it stands in: no
+// lock, no memory. Set once (release), before the first is sent; loaded (acquire) by handlers.
+using StackHook = void (*)(const void* ucontext) noexcept;
+void set_stack_hook(StackHook hook) noexcept;
+Sent send_stack_signal(int tid) noexcept;
+
 // The last handshake that was pending when a thread of this id got our signal and had no record; 0
 // if there was none. The id and the handshake are one word, so they belong together.
 struct Stray {

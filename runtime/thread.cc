@@ -157,6 +157,7 @@ void Thread::prepare(gc::detail::ThreadLocal& its_local, int its_tid) noexcept {
   depth_ = 0;
   blocked_depth_ = 0;
   tid = its_tid;
+  seen_sp.store(nullptr, std::memory_order_relaxed);
   local = &its_local;
   state.store(ThreadState::kRunning, std::memory_order_relaxed);
   requested.store(g_handshake.sequence(), std::memory_order_relaxed);

@@ -165,8 +165,9 @@ class Thread : public FromMalloc {
   // relaxed by statistics.
   std::array<std::atomic<uint64_t>, kCacheEntries> handed{};
   uint32_t slow_paths = 0;  // for GODEBUG=gcstress
-  int64_t until_sample =
-      INT64_MAX;  // bytes that may be handed out before the sampled one [watch.samples]
+  // [watch.samples] bytes that may be handed out before the sampled one
+  int64_t until_sample = INT64_MAX;
+  uint64_t sample_seed = 0;
 
   // --- Handshakes ------------------------------------------------------------------------------
   // `requested` is stored by the collector (release), loaded by the thread (acquire): the pair
@@ -179,6 +180,8 @@ class Thread : public FromMalloc {
   // on sees what the other did before.
   std::atomic<ThreadState> state{ThreadState::kRunning};
   const char* saved_sp = nullptr;
+  // Where the stack ended when it was scanned last. Relaxed: for observers.
+  std::atomic<const char*> seen_sp{nullptr};
   const char* interrupted_sp = nullptr;   // while answer_here() runs in a handler
   const char* saved_signal_hi = nullptr;  // as in StackView
   // Registers, and the frames right above saved_sp: a constructor or wrapper that entered kBlocked

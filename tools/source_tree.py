@@ -4,7 +4,7 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CPP = (".cc", ".h", ".hpp")
-LIBRARY = ("include/", "runtime/", "gc/", "pool/", "traced/")
+LIBRARY = ("include/", "runtime/", "gc/", "pool/", "traced/", "observe/")
 
 
 def files():

@@ -4,9 +4,9 @@
 #include <tricolor/arrays.hpp>
 #include <tricolor/atomic.hpp>
 #include <tricolor/boxed_word.hpp>
-#include <tricolor/debug.hpp>
 #include <tricolor/defer.hpp>
 #include <tricolor/finalizer.hpp>
+#include <tricolor/knobs.hpp>
 #include <tricolor/make.hpp>
 #include <tricolor/pool.hpp>
 #include <tricolor/ptr.hpp>

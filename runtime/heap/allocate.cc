@@ -234,13 +234,13 @@ using runtime::Span;
 using runtime::Thread;
 
 // [watch.samples] The object is on the stack of this, and so stays.
-static void tell_of_sample(Thread& thread, const void* object, std::size_t size,
-                           const TypeInfo* type) noexcept {
+TRICOLOR_ALLOCATOR static void tell_of_sample(Thread& thread, const void* object, std::size_t size,
+                                              const TypeInfo* type) noexcept {
   thread.until_sample = runtime::g_allocation_watch->next_sample(thread);
   runtime::g_allocation_watch->sampled(thread, object, size, type);
 }
 
-void* allocate_slow(unsigned cache_index, const TypeInfo* type) {
+TRICOLOR_ALLOCATOR void* allocate_slow(unsigned cache_index, const TypeInfo* type) {
   Thread& thread = Thread::attached();
   // [handshake.aside] before it takes locks that others need in order to answer
   if (thread.is_asked()) thread.answer_here();
@@ -280,7 +280,8 @@ static bool holds_sample(Thread& thread, std::size_t size) noexcept {
   return thread.until_sample < 0;
 }
 
-static void* take_large(std::size_t size, Kind kind, bool cleared, const TypeInfo* type) {
+TRICOLOR_ALLOCATOR static void* take_large(std::size_t size, Kind kind, bool cleared,
+                                           const TypeInfo* type) {
   Thread& thread = Thread::attached();
   for (unsigned attempt = 0;; ++attempt) {
     runtime::PageRun run;
@@ -306,11 +307,12 @@ static void* take_large(std::size_t size, Kind kind, bool cleared, const TypeInf
   }
 }
 
-void* allocate_large(std::size_t size, Kind kind, const TypeInfo* type) {
+TRICOLOR_ALLOCATOR void* allocate_large(std::size_t size, Kind kind, const TypeInfo* type) {
   return take_large(size, kind, true, type);
 }
 
-void* allocate_large_for_overwrite(std::size_t size, Kind kind, const TypeInfo* type) {
+TRICOLOR_ALLOCATOR void* allocate_large_for_overwrite(std::size_t size, Kind kind,
+                                                      const TypeInfo* type) {
   return take_large(size, kind, false, type);
 }
 

@@ -53,6 +53,12 @@ class AllocationWatch {
   ~AllocationWatch() = default;
 };
 
+// Before functions that stand between the program and a sample: a section of their own tells their
+// addresses, so that stacks begin where the program allocates.
+#define TRICOLOR_ALLOCATOR __attribute__((section("tricolor_allocate")))
+extern "C" __attribute__((visibility("hidden"))) const char __start_tricolor_allocate[];
+extern "C" __attribute__((visibility("hidden"))) const char __stop_tricolor_allocate[];
+
 // nullptr: nobody watches. Set before the first thread is attached, and constant then.
 extern constinit AllocationWatch* g_allocation_watch;
 // The same: cells are handed out one by one, with their types.
