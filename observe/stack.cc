@@ -3,7 +3,9 @@
 #include <ucontext.h>
 #include <unwind.h>
 
+#include "observe/frame_rules.h"
 #include "runtime/heap/allocation_watch.h"
+#include "runtime/thread.h"
 
 namespace tricolor::observe {
 
@@ -44,9 +46,62 @@ _Unwind_Reason_Code add_frame(_Unwind_Context* context, void* argument) noexcept
 
 }  // namespace
 
-TRICOLOR_ALLOCATOR void take_stack(Stack& out) noexcept {
+namespace {
+
+// By remembered rules, on the thread's own stack [sp, hi). False where a frame has none.
+bool walk_by_rules(Walk& walk, uintptr_t address, uintptr_t sp, uintptr_t rbp,
+                   uintptr_t hi) noexcept {
+  Stack& out = *walk.out;
+  const auto word_at = [](uintptr_t at) {
+    return *reinterpret_cast<const volatile uintptr_t*>(at);  // NOLINT(performance-no-int-to-ptr)
+  };
+  while (out.depth < kMostFrames) {
+    const FrameRule rule = frame_rule(address);
+    const bool outermost = rule.base == FrameRule::Base::kOutermost;
+    uintptr_t cfa = 0;
+    if (!outermost) {
+      if (rule.base == FrameRule::Base::kNone) return false;
+      cfa = (rule.base == FrameRule::Base::kRsp ? sp : rbp) +
+            static_cast<uintptr_t>(int64_t{rule.cfa_offset});
+      if (cfa <= sp || cfa > hi) return false;
+    }
+    if (out.depth != 0 || !walk.skips_allocator || !in_allocator(address)) {
+      if (out.depth == 0) out.first_frame_end = cfa;
+      out.frames[out.depth++] = address;
+    }
+    if (outermost) return true;
+    if (rule.saves_rbp) {
+      const uintptr_t at = cfa + static_cast<uintptr_t>(int64_t{rule.rbp_offset});
+      if (at < sp || at >= hi) return false;
+      rbp = word_at(at);
+    }
+    const uintptr_t back = word_at(cfa - sizeof(uintptr_t));
+    if (back == 0) return true;
+    address = back - 1;
+    sp = cfa;
+  }
+  return true;
+}
+
+}  // namespace
+
+TRICOLOR_ALLOCATOR __attribute__((noinline, no_sanitize("thread", "address"))) void take_stack(
+    Stack& out) noexcept {
   out.depth = 0;
   Walk walk{&out, true};
+#if defined(__x86_64__)
+  if (const runtime::Thread* const thread = runtime::Thread::current()) {
+    uintptr_t address;
+    uintptr_t sp;
+    uintptr_t rbp;
+    asm volatile("leaq 0f(%%rip), %0\n0:\tmovq %%rsp, %1\n\tmovq %%rbp, %2"
+                 : "=r"(address), "=r"(sp), "=r"(rbp));
+    const auto lo = reinterpret_cast<uintptr_t>(thread->stack_lo);
+    const auto hi = reinterpret_cast<uintptr_t>(thread->stack_hi);
+    if (sp >= lo && sp < hi && walk_by_rules(walk, address, sp, rbp, hi)) return;
+    out.depth = 0;
+  }
+#endif
   _Unwind_Backtrace(add_frame, &walk);
 }
 
