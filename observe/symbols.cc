@@ -112,23 +112,46 @@ void Symbols::resolve_in(int number, const std::vector<uintptr_t>& addresses) {
   const ElfFile apart(itself.section(".symtab").empty() ? debug_path(module) : std::string());
   const ElfFile& elf = apart.ok() ? apart : itself;
   const std::vector<ElfFile::Function> functions = elf.functions();
+  const auto function_at = [&](uint64_t address) -> const ElfFile::Function* {
+    auto after = std::upper_bound(
+        functions.begin(), functions.end(), address,
+        [](uint64_t wanted, const ElfFile::Function& f) { return wanted < f.address; });
+    if (after == functions.begin()) return nullptr;
+    const ElfFile::Function& f = *--after;
+    // One written in assembly may have no size.
+    return f.size != 0 && address >= f.address + f.size ? nullptr : &f;
+  };
+  // Of the functions' beginnings too.
   std::vector<SourceLine> lines;
-  for (const uintptr_t address : addresses) lines.push_back({address - module.base, {}, 0});
+  for (const uintptr_t address : addresses) {
+    lines.push_back({address - module.base, {}, 0});
+    if (const auto* const f = function_at(address - module.base))
+      lines.push_back({f->address, {}, 0});
+  }
+  const auto before = [](const SourceLine& a, const SourceLine& b) {
+    return a.address < b.address;
+  };
+  std::sort(lines.begin(), lines.end(), before);
   find_lines(elf, lines);
-  for (const SourceLine& line : lines) {
-    Place& place = places_[line.address + module.base];
+  const auto line_of = [&](uint64_t address) -> const SourceLine& {
+    return *std::lower_bound(lines.begin(), lines.end(), SourceLine{address, {}, 0}, before);
+  };
+  for (const uintptr_t address : addresses) {
+    Place& place = places_[address];
     place.module = number;
+    const SourceLine& line = line_of(address - module.base);
     place.file = line.file;
     place.line = line.line;
-    auto after = std::upper_bound(
-        functions.begin(), functions.end(), line.address,
-        [](uint64_t address, const ElfFile::Function& f) { return address < f.address; });
-    if (after == functions.begin()) continue;
-    const ElfFile::Function& function = *--after;
-    // One written in assembly may have no size.
-    if (function.size != 0 && line.address >= function.address + function.size) continue;
-    place.system_name = function.name;
-    place.function = demangled(function.name);
+    const ElfFile::Function* const function = function_at(address - module.base);
+    if (function == nullptr) continue;
+    place.system_name = function->name;
+    place.function = demangled(function->name);
+    // A line of another file is one of something inlined: the function begins in its own.
+    const SourceLine& entry = line_of(function->address);
+    if (!entry.file.empty() && entry.file != place.file) {
+      place.file = entry.file;
+      place.line = entry.line;
+    }
   }
 }
 

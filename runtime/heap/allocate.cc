@@ -233,11 +233,20 @@ using runtime::RuntimeScope;
 using runtime::Span;
 using runtime::Thread;
 
+// What taking a sample leaves below would be found in frames to come, and keep alive just what is
+// watched.
+TRICOLOR_ALLOCATOR __attribute__((noinline)) static void clear_frames_below() noexcept {
+  char below[2048];
+  std::memset(below, 0, sizeof below);
+  asm volatile("" : : "r"(below) : "memory");
+}
+
 // [watch.samples] The object is on the stack of this, and so stays.
 TRICOLOR_ALLOCATOR static void tell_of_sample(Thread& thread, const void* object, std::size_t size,
                                               const TypeInfo* type) noexcept {
   thread.until_sample = runtime::g_allocation_watch->next_sample(thread);
   runtime::g_allocation_watch->sampled(thread, object, size, type);
+  clear_frames_below();
 }
 
 TRICOLOR_ALLOCATOR void* allocate_slow(unsigned cache_index, const TypeInfo* type) {
