@@ -167,8 +167,9 @@ runtime::Lock g_exact_lock;
 
 void add_stack(Thread& thread, runtime::StackView stack) noexcept {
   const std::lock_guard guard(g_exact_lock);
-  visit_thread_stack(thread, stack,
-                     [](Thread&, uintptr_t word) noexcept { g_exact->add_stack_word(word); });
+  visit_thread_stack(thread, stack, [](Thread&, uintptr_t word, const uintptr_t*) noexcept {
+    g_exact->add_stack_word(word);
+  });
 }
 
 void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {
@@ -232,6 +233,8 @@ void report_raw_references(Thread&) noexcept {
   g_exact = nullptr;
 }
 
+bool is_noted_reference(const void* slot) noexcept { return is_reference_word(slot); }
+
 namespace detail {
 
 void check_reference_slot(const void* slot, const char* type) noexcept {
@@ -281,6 +284,7 @@ void record_type(const void* object, std::size_t, const TypeInfo* type) {
 
 namespace tricolor::gc {
 void report_raw_references(runtime::Thread&) noexcept {}
+bool is_noted_reference(const void*) noexcept { return false; }
 }  // namespace tricolor::gc
 
 #endif

@@ -17,4 +17,8 @@ namespace tricolor::gc {
 // After marking, before the sweep.
 void report_raw_references(runtime::Thread& self) noexcept;
 
+// Whether a reference has noted that it lies at `slot`, a word of the heap: never in a build
+// without checks.
+bool is_noted_reference(const void* slot) noexcept;
+
 }  // namespace tricolor::gc

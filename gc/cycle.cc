@@ -9,6 +9,7 @@
 #include "gc/collector.h"
 #include "gc/ephemerons.h"
 #include "gc/finalizer_thread.h"
+#include "gc/held.h"
 #include "gc/open_roots.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
@@ -368,6 +369,7 @@ void Collector::clear() {
   if (!specials().empty()) specials().process_dead();
   if (options().gccheckmark || options().findlost) verify_marks(*self());
   if (forced_) report_raw_references(*self());
+  if (g_held.wanted()) g_held.take(*self());
 }
 
 void Collector::leave() {

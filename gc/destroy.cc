@@ -7,6 +7,7 @@
 
 #include "gc/ephemerons.h"
 #include "gc/finalizer_thread.h"
+#include "gc/held.h"
 #include "gc/options.h"
 #include "gc/specials.h"
 #include "gc/sweep.h"
@@ -67,6 +68,7 @@ void free_object(Thread& thread, Cell cell) noexcept {
     if (!g_heap.is_allocated(cell)) return;  // that sweep has freed it
     // [destroy.before-sweep] From here on no sweep comes before this thread has left the runtime.
     if (runtime::allocates_black(thread, span.generation.load(std::memory_order_relaxed))) return;
+    if (g_held.holds(cell)) return;  // [held.sweep]
   }
   if (options().clobberfree) {
     std::memset(g_heap.cell_address(cell), 0xdb, size - detail::kWord);

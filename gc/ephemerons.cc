@@ -120,6 +120,13 @@ void Ephemerons::for_each_reached(Visit visit) {
   }
 }
 
+void Ephemerons::for_each_entry(VisitEntry visit, void* context) noexcept {
+  for_each_reached([&](const char* key, const char* value) {
+    const Cell of_key = g_heap.find(key);
+    if (of_key && g_heap.find(value)) visit(context, g_heap.cell_address(of_key), value);
+  });
+}
+
 bool Ephemerons::mark_reached(Marker& marker) noexcept {
   if (empty()) return false;
   Reach reach(marker);

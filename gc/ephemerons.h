@@ -59,6 +59,9 @@ class Ephemerons {
   bool mark_reached(Marker& marker) noexcept;
   // Collector, under the gate's lock: whether there is something left for mark_reached().
   bool unfinished() noexcept;
+  // Collector, gate closed: visit(context, key, value) for what is left in live tables.
+  using VisitEntry = void (*)(void* context, const char* key, const char* value) noexcept;
+  void for_each_entry(VisitEntry visit, void* context) noexcept;
   // Collector, gate closed: entries of dead keys go, and tables of dead handles.
   void clear_dead() noexcept;
 

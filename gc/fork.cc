@@ -4,6 +4,7 @@
 
 #include "gc/collector.h"
 #include "gc/finalizer_thread.h"
+#include "gc/held.h"
 #include "gc/helper_threads.h"
 #include "gc/pacing.h"
 #include "gc/roots.h"
@@ -94,6 +95,7 @@ void after_fork_in_child() {
   g_worklist.reset_after_fork();
   finalizer_thread().forget_thread();
   g_helper_threads.forget();
+  g_held.forget_after_fork();
   runtime::open_runtime();
   if (self != nullptr) self->leave();
   g_collector.resume_after_fork(true);

@@ -40,6 +40,9 @@ class OpenRoots {
   // Calls visit(context, from, bytes) for everything there is; `standing`: in a stop.
   using Visit = void (*)(void* context, const char* from, size_t bytes) noexcept;
   virtual void visit_all(Visit visit, void* context, bool standing) noexcept = 0;
+  // The same for what is read in stops alone: ranges and globals. In a stop; false, and nothing was
+  // visited, where something has changed that only running threads can settle.
+  virtual bool visit_standing(Visit visit, void* context) noexcept = 0;
   virtual void end_cycle() noexcept = 0;
 
   // Whether a gc::ptr may lie at `address`.

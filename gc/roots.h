@@ -28,7 +28,9 @@ class RootSlots {
   // A thread leaves: its free slots go back.
   void flush(ThreadData& data) noexcept;
 
-  // Bytes looked at.
+  // Bytes looked at. Slots that are free are visited too.
+  template <class Visit>
+  size_t for_each_slot(Visit visit) noexcept;
   template <class Visit>
   size_t for_each_target(Visit visit) noexcept;
 
@@ -55,16 +57,21 @@ class RootSlots {
 extern RootSlots g_roots;
 
 template <class Visit>
-size_t RootSlots::for_each_target(Visit visit) noexcept {
+size_t RootSlots::for_each_slot(Visit visit) noexcept {
   size_t bytes = 0;
   for (Slab* slab = slabs_.load(std::memory_order_acquire); slab != nullptr; slab = slab->next) {
     bytes += sizeof(slab->slots);
-    for (const detail::RootSlot& slot : slab->slots) {
-      void* const target = detail::load_word(slot.target);
-      if (target != nullptr) visit(target);
-    }
+    for (const detail::RootSlot& slot : slab->slots) visit(slot);
   }
   return bytes;
+}
+
+template <class Visit>
+size_t RootSlots::for_each_target(Visit visit) noexcept {
+  return for_each_slot([&](const detail::RootSlot& slot) {
+    void* const target = detail::load_word(slot.target);
+    if (target != nullptr) visit(target);
+  });
 }
 
 }  // namespace tricolor::gc

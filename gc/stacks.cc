@@ -66,7 +66,10 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) void visit_range(
   const uintptr_t mask = referred_address(~uintptr_t{0}, boxed_words_in_use());
   for (; word < end; ++word) {
     const uintptr_t value = *word & mask;
-    if (value - base <= limit) visit(thread, value);  // [stacks.boundary] the heap's own end counts
+    if (value - base <= limit) {
+      // [stacks.boundary] the heap's own end counts
+      visit(thread, value, const_cast<const uintptr_t*>(word));
+    }
   }
 }
 
@@ -117,17 +120,22 @@ void find_readable(const char* lo, FiberStack& stack) noexcept {
   }
 }
 
-void scan_fiber_stack(Thread& thread, const char* lo, FiberStack& stack) noexcept {
+void visit_fiber_stack(Thread& thread, const char* lo, FiberStack& stack,
+                       VisitWord visit) noexcept {
   find_readable(lo, stack);
-  if (lo < stack.readable) visit_readable(thread, lo, stack.readable, shade_candidate);
-  visit_range(thread, stack.readable, stack.hi, shade_candidate);
+  if (lo < stack.readable) visit_readable(thread, lo, stack.readable, visit);
+  visit_range(thread, stack.readable, stack.hi, visit);
+}
+
+void shade_word(Thread& thread, uintptr_t word, const uintptr_t* /*place*/) noexcept {
+  shade_candidate(thread, word);
 }
 
 }  // namespace
 
 void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexcept {
   thread.data->scanned_stack_bytes = 0;
-  for (size_t i = 0; i < stack.count; ++i) visit(thread, stack.words[i]);
+  for (size_t i = 0; i < stack.count; ++i) visit(thread, stack.words[i], stack.words + i);
   if (stack.sp >= thread.stack_lo && stack.sp < thread.stack_hi) {
     visit_range(thread, stack.sp, thread.stack_hi, visit);
     return;
@@ -162,7 +170,7 @@ void visit_thread_stack(Thread& thread, StackView stack, VisitWord visit) noexce
 void scan_thread_stack(Thread& thread, StackView stack) noexcept {
   thread.seen_sp.store(stack.interrupted != nullptr ? stack.interrupted : stack.sp,
                        std::memory_order_relaxed);
-  visit_thread_stack(thread, stack, shade_candidate);
+  visit_thread_stack(thread, stack, shade_word);
 }
 
 bool on_other_stack(const void* address) noexcept {
@@ -205,11 +213,13 @@ void prepare_fiber_stacks() noexcept {
   }
 }
 
-void scan_fiber_stacks(Thread& thread) noexcept {
+void visit_fiber_stacks(Thread& thread, VisitWord visit) noexcept {
   const std::lock_guard guard(g_fibers_lock);
   if (g_fibers == nullptr) return;
-  for (auto& [lo, stack] : *g_fibers) scan_fiber_stack(thread, lo, stack);
+  for (auto& [lo, stack] : *g_fibers) visit_fiber_stack(thread, lo, stack, visit);
 }
+
+void scan_fiber_stacks(Thread& thread) noexcept { visit_fiber_stacks(thread, shade_word); }
 
 runtime::Lock& fiber_stacks_lock() noexcept { return g_fibers_lock; }
 

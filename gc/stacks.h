@@ -26,7 +26,8 @@ namespace tricolor::gc {
 void scan_thread_stack(runtime::Thread& thread, runtime::StackView stack) noexcept;
 
 // Calls `visit` for every word that may be an address in the heap, or the heap's end.
-using VisitWord = void (*)(runtime::Thread& thread, uintptr_t word) noexcept;
+using VisitWord = void (*)(runtime::Thread& thread, uintptr_t word,
+                           const uintptr_t* place) noexcept;
 void visit_thread_stack(runtime::Thread& thread, runtime::StackView stack,
                         VisitWord visit) noexcept;
 
@@ -41,6 +42,8 @@ bool any_fiber_stacks() noexcept;
 void prepare_fiber_stacks() noexcept;
 // Shades through `thread`'s buffer.
 void scan_fiber_stacks(runtime::Thread& thread) noexcept;
+// The same words, threads running or not: for those who report.
+void visit_fiber_stacks(runtime::Thread& thread, VisitWord visit) noexcept;
 runtime::Lock& fiber_stacks_lock() noexcept;
 
 }  // namespace tricolor::gc

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "gc/finalizer_thread.h"
+#include "gc/held.h"
 #include "gc/phase.h"
 #include "gc/types.h"
 #include "runtime/base/immortal.h"
@@ -131,6 +132,7 @@ SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
   if (span.generation.load(std::memory_order_relaxed) == generation) return {};
   uint64_t* const alloc = g_heap.alloc_words(span);
   uint64_t* const mark = g_heap.mark_words(span);
+  const uint64_t* const held = g_held.words_of(span);  // [held.sweep]
   uint32_t live = 0;
   uint32_t freed = 0;
   uint32_t to_destroy = 0;
@@ -139,6 +141,7 @@ SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
     const uint64_t used = __atomic_load_n(alloc + w, __ATOMIC_RELAXED) & ~tail;
     const uint64_t marked = __atomic_load_n(mark + w, __ATOMIC_RELAXED);
     uint64_t dead = used & ~marked;
+    if (__builtin_expect(held != nullptr, 0)) dead &= ~__atomic_load_n(held + w, __ATOMIC_RELAXED);
     if (dead != 0 && span.kind == Kind::kDestructor) {
       dead &= ~span.pending->words()[w];
       const uint64_t kept = queue_destructors(span, w, dead);

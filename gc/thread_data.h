@@ -41,6 +41,12 @@ struct ThreadData : runtime::FromMalloc {
   int64_t marked_bytes = 0;   // marked by this thread's barrier and stack scans in this cycle
   int64_t scanned_stack_bytes = 0;
 
+  // In the handshake of an inspection (gc/held.h): the thread's number, and where its registers
+  // are.
+  uint32_t held_number = 0;
+  const uintptr_t* held_words = nullptr;
+  const uintptr_t* held_words_end = nullptr;
+
   detail::RootSlot* free_slots = nullptr;
   uint32_t free_slot_count = 0;
 };

@@ -106,6 +106,14 @@ bool Types::check(const TypeInfo* type) noexcept {
   return false;
 }
 
+bool Types::is_gone(const void* type) noexcept {
+  if (unloaded_.load(std::memory_order_acquire) == 0) return false;
+  const runtime::RuntimeScope scope(*runtime::Thread::current());
+  const std::lock_guard guard(lock_);
+  return std::any_of(gone_.begin(), gone_.end(),
+                     [type](const Range& range) { return range.contains(type); });
+}
+
 void Types::forget_locked(Range range) noexcept {
   for (auto& type : checked_) {
     if (range.contains(type.load(std::memory_order_relaxed))) {

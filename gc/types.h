@@ -11,7 +11,7 @@
 //                 is waited for: the turn is taken before the gone are looked at, and they are noted before the turn
 //                 is looked at ([finalizer.exit] orders the two the same way).
 //
-// Threads: does_nothing(): any. may_be_called(): whoever has the turn to destroy. The rest: any.
+// Threads: does_nothing(), is_gone(): any. may_be_called(): whoever has the turn to destroy. The rest: any.
 
 #include <array>
 #include <atomic>
@@ -37,6 +37,9 @@ class Types {
     return checked_[first].load(std::memory_order_relaxed) == type ||
            checked_[first ^ 1].load(std::memory_order_relaxed) == type || check(type);
   }
+
+  // Whether a library that was unloaded held the type: it must not be looked at.
+  bool is_gone(const void* type) noexcept;
 
   // The shared library that holds this address comes, or goes. Attaches the thread, the second
   // where it is not; the first if there has been one that went.

@@ -256,6 +256,14 @@ void TracedRoots::visit_all(Visit visit, void* context, bool standing) noexcept 
   g_chunks.for_each_mapping([&](char* cell, size_t bytes) { visit(context, cell, bytes); });
 }
 
+bool TracedRoots::visit_standing(Visit visit, void* context) noexcept {
+  if (g_globals.wanted() && !g_globals.is_fresh()) return false;  // [globals.fresh]
+  for_each_standing([&](const char* lo, const char* hi) {
+    if (lo < hi) visit(context, lo, static_cast<size_t>(hi - lo));
+  });
+  return true;
+}
+
 void TracedRoots::end_cycle() noexcept {
   if (!reading_) return;
   reading_ = false;

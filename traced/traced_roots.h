@@ -35,6 +35,7 @@ class TracedRoots final : public gc::OpenRoots {
   size_t items_left() const noexcept override { return items_.load(std::memory_order_acquire); }
   void scan(gc::Marker& marker, uint64_t item) noexcept override;
   void visit_all(Visit visit, void* context, bool standing) noexcept override;
+  bool visit_standing(Visit visit, void* context) noexcept override;
   void end_cycle() noexcept override;
   bool is_read(const void* address) noexcept override;
   bool is_traced(const void* address) const noexcept override;
