@@ -1,6 +1,7 @@
 // debug: knobs that a running program may turn, and ways to see what the heap holds and costs.
 #pragma once
 
+#include <tricolor/debug_heap.hpp>
 #include <tricolor/knobs.hpp>
 #include <tricolor/label.hpp>
 #include <tricolor/profile.hpp>

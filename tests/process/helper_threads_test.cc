@@ -59,6 +59,11 @@ TEST_CASE("process: the library makes the documented system calls and no other")
   if (result.exit_code == 77) return;
   CHECK(result.exit_code == 0);
   CHECK(result.out == "begin\nok\n");
+  const ProcessResult seeing = run_program("sandbox_program", {"seeing"});
+  CAPTURE(seeing.err);
+  CAPTURE(seeing.signal);
+  CHECK(seeing.exit_code == 0);
+  CHECK(seeing.out == "begin\nok\n");
 }
 
 }  // namespace
