@@ -2,6 +2,7 @@
 #pragma once
 
 #include <tricolor/debug_heap.hpp>
+#include <tricolor/debug_tracked.hpp>
 #include <tricolor/knobs.hpp>
 #include <tricolor/label.hpp>
 #include <tricolor/profile.hpp>
