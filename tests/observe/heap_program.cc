@@ -20,6 +20,7 @@
 #include <thread>
 
 #include <tricolor/containers.hpp>
+#include <tricolor/debug.hpp>
 #include <tricolor/prelude.hpp>
 
 struct Tree {

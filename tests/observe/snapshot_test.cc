@@ -10,6 +10,7 @@
 
 #include "tests/subprocess.hpp"
 
+#include <tricolor/debug.hpp>
 #include <tricolor/prelude.hpp>
 
 namespace tricolor::tests {

@@ -4,6 +4,7 @@
 
 #include "tests/support.hpp"
 
+#include <tricolor/debug.hpp>
 #include <tricolor/prelude.hpp>
 
 namespace tricolor::tests {

@@ -6,6 +6,7 @@
 #include "tests/subprocess.hpp"
 
 #include <tricolor/containers.hpp>
+#include <tricolor/debug.hpp>
 #include <tricolor/prelude.hpp>
 #include <tricolor/traced.hpp>
 
