@@ -69,27 +69,39 @@ std::string_view ElfFile::section(std::string_view name) const noexcept {
   return {};
 }
 
-std::vector<ElfFile::Function> ElfFile::functions() const {
+std::vector<ElfFile::Symbol> ElfFile::symbols(Of what) const {
   const Elf64_Shdr* table = nullptr;
   for (size_t i = 0; const Elf64_Shdr* const s = section_header(i); ++i) {
     if (s->sh_type == SHT_SYMTAB || (s->sh_type == SHT_DYNSYM && table == nullptr)) table = s;
   }
-  std::vector<Function> found;
+  std::vector<Symbol> found;
   const Elf64_Shdr* const names = table == nullptr ? nullptr : section_header(table->sh_link);
   if (names == nullptr) return found;
-  const std::string_view symbols = contents(*table);
+  const std::string_view entries = contents(*table);
   const std::string_view strings = contents(*names);
-  for (size_t at = 0; at + sizeof(Elf64_Sym) <= symbols.size(); at += sizeof(Elf64_Sym)) {
+  for (size_t at = 0; at + sizeof(Elf64_Sym) <= entries.size(); at += sizeof(Elf64_Sym)) {
     Elf64_Sym symbol;
-    std::memcpy(&symbol, symbols.data() + at, sizeof symbol);
+    std::memcpy(&symbol, entries.data() + at, sizeof symbol);
     const unsigned type = ELF64_ST_TYPE(symbol.st_info);
-    if ((type != STT_FUNC && type != STT_GNU_IFUNC) || symbol.st_shndx == SHN_UNDEF) continue;
+    const bool wanted =
+        what == Of::kCode ? type == STT_FUNC || type == STT_GNU_IFUNC : type == STT_OBJECT;
+    if (!wanted || symbol.st_shndx == SHN_UNDEF) continue;
     if (const char* const name = string_at(strings, symbol.st_name))
       found.push_back({symbol.st_value, symbol.st_size, name});
   }
   std::stable_sort(found.begin(), found.end(),
-                   [](const Function& a, const Function& b) { return a.address < b.address; });
+                   [](const Symbol& a, const Symbol& b) { return a.address < b.address; });
   return found;
+}
+
+const ElfFile::Symbol* find_symbol(const std::vector<ElfFile::Symbol>& symbols,
+                                   uint64_t address) noexcept {
+  auto after = std::upper_bound(
+      symbols.begin(), symbols.end(), address,
+      [](uint64_t wanted, const ElfFile::Symbol& symbol) { return wanted < symbol.address; });
+  if (after == symbols.begin()) return nullptr;
+  const ElfFile::Symbol& symbol = *--after;
+  return symbol.size != 0 && address >= symbol.address + symbol.size ? nullptr : &symbol;
 }
 
 }  // namespace tricolor::observe

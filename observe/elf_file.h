@@ -27,13 +27,14 @@ class ElfFile {
   // Contents of a section; empty where there is none, or it is compressed.
   std::string_view section(std::string_view name) const noexcept;
 
-  struct Function {
+  struct Symbol {
     uint64_t address;  // as linked
-    uint64_t size;
+    uint64_t size;     // 0: not known, as of functions written in assembly
     const char* name;
   };
+  enum class Of { kCode, kData };
   // Of .symtab, or .dynsym where that was stripped; sorted by address.
-  std::vector<Function> functions() const;
+  std::vector<Symbol> symbols(Of what) const;
 
  private:
   const Elf64_Shdr* section_header(size_t index) const noexcept;
@@ -43,5 +44,9 @@ class ElfFile {
   const char* data_ = nullptr;
   size_t size_ = 0;
 };
+
+// The one that the address lies in, of symbols as above; nullptr: none.
+const ElfFile::Symbol* find_symbol(const std::vector<ElfFile::Symbol>& symbols,
+                                   uint64_t address) noexcept;
 
 }  // namespace tricolor::observe

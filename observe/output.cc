@@ -1,11 +1,10 @@
 #include "observe/output.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
+#include "observe/output_file.h"
 #include "runtime/base/check.h"
 #include "runtime/base/no_cancellation.h"
 
@@ -15,40 +14,25 @@ void report_failure(const char* what, const std::string& path, const char* why) 
   runtime::report("%s: \"%s\" cannot be written: %s", what, path.c_str(), why);
 }
 
-namespace {
-const char* name_of_error(int error, char (&room)[128]) noexcept {
-  return strerror_r(error, room, sizeof room);
-}
-}  // namespace
-
 bool write_file(const char* what, const std::string& path, std::string_view contents) noexcept {
   const runtime::NoCancellation whole;
   const int saved_errno = errno;
-  char room[128];
-  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
-  if (file < 0) {
-    report_failure(what, path, name_of_error(errno, room));
-    errno = saved_errno;
+  const bool written = [&]() noexcept {
+    try {
+      OutputFile file(path);
+      file.write(contents);
+      file.finish();
+      return true;
+    } catch (const std::system_error& e) {
+      char room[128];
+      report_failure(what, path, strerror_r(e.code().value(), room, sizeof room));
+    } catch (const std::exception& e) {
+      report_failure(what, path, e.what());
+    }
     return false;
-  }
-  int error = 0;
-  while (!contents.empty() && error == 0) {
-    const ssize_t written = ::write(file, contents.data(), contents.size());
-    if (written >= 0) {
-      contents.remove_prefix(static_cast<size_t>(written));
-    } else if (errno != EINTR) {
-      error = errno;
-    }
-  }
-  if (::close(file) != 0 && error == 0 && errno != EINTR) error = errno;
-  if (error != 0) {
-    report_failure(what, path, name_of_error(error, room));
-    // What is there is no profile.
-    if (::truncate(path.c_str(), 0) != 0) {
-    }
-  }
+  }();
   errno = saved_errno;
-  return error == 0;
+  return written;
 }
 
 }  // namespace tricolor::observe

@@ -18,12 +18,6 @@ namespace tricolor::observe {
 
 namespace {
 
-std::string own_path() {
-  char path[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
-  return {path, static_cast<size_t>(std::max<ssize_t>(length, 0))};
-}
-
 std::string build_id_of(const char* note, size_t size) {
   std::string hex;
   for (size_t at = 0; at + sizeof(ElfW(Nhdr)) <= size;) {
@@ -83,6 +77,12 @@ std::string debug_path(const Module& module) {
 
 }  // namespace
 
+std::string own_path() {
+  char path[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
+  return {path, static_cast<size_t>(std::max<ssize_t>(length, 0))};
+}
+
 std::string demangled(const char* name) {
   int status = 0;
   const std::unique_ptr<char, void (*)(void*)> text(
@@ -111,21 +111,12 @@ void Symbols::resolve_in(int number, const std::vector<uintptr_t>& addresses) {
   const ElfFile itself(module.path);
   const ElfFile apart(itself.section(".symtab").empty() ? debug_path(module) : std::string());
   const ElfFile& elf = apart.ok() ? apart : itself;
-  const std::vector<ElfFile::Function> functions = elf.functions();
-  const auto function_at = [&](uint64_t address) -> const ElfFile::Function* {
-    auto after = std::upper_bound(
-        functions.begin(), functions.end(), address,
-        [](uint64_t wanted, const ElfFile::Function& f) { return wanted < f.address; });
-    if (after == functions.begin()) return nullptr;
-    const ElfFile::Function& f = *--after;
-    // One written in assembly may have no size.
-    return f.size != 0 && address >= f.address + f.size ? nullptr : &f;
-  };
+  const std::vector<ElfFile::Symbol> functions = elf.symbols(ElfFile::Of::kCode);
   // Of the functions' beginnings too.
   std::vector<SourceLine> lines;
   for (const uintptr_t address : addresses) {
     lines.push_back({address - module.base, {}, 0});
-    if (const auto* const f = function_at(address - module.base))
+    if (const auto* const f = find_symbol(functions, address - module.base))
       lines.push_back({f->address, {}, 0});
   }
   const auto before = [](const SourceLine& a, const SourceLine& b) {
@@ -142,7 +133,7 @@ void Symbols::resolve_in(int number, const std::vector<uintptr_t>& addresses) {
     const SourceLine& line = line_of(address - module.base);
     place.file = line.file;
     place.line = line.line;
-    const ElfFile::Function* const function = function_at(address - module.base);
+    const ElfFile::Symbol* const function = find_symbol(functions, address - module.base);
     if (function == nullptr) continue;
     place.system_name = function->name;
     place.function = demangled(function->name);

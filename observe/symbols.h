@@ -50,6 +50,8 @@ class Symbols {
   std::map<uintptr_t, Place> places_;
 };
 
+// Of the program's file.
+std::string own_path();
 // The name as a program writes it.
 std::string demangled(const char* name);
 
