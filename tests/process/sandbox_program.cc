@@ -19,6 +19,8 @@
 
 #include "tests/process/program_support.hpp"
 
+#include <tricolor/debug.hpp>
+
 #include <tricolor/traced.hpp>
 
 namespace {
