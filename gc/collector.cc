@@ -22,6 +22,7 @@
 #include "runtime/deputy.h"
 #include "runtime/handshake.h"
 #include "runtime/os/os.h"
+#include "runtime/time_watch.h"
 
 namespace tricolor::gc {
 
@@ -69,6 +70,8 @@ void Collector::trigger(Thread& thread) noexcept {
   if (!triggered_.exchange(true, std::memory_order_acq_rel)) {
     wake_.fetch_add(1, std::memory_order_release);
     futex::wake(&wake_, 1);
+    if (runtime::TimeWatch* const watch = runtime::time_watch())
+      watch->happened(runtime::Timed::kTrigger, g_pacing.heap_live());
   }
   if (g_helper_threads.missing()) run_due_here(thread);
 }
@@ -92,6 +95,7 @@ void Collector::collect(HooksHere hooks) {
     runtime::fatal(
         "a pre-mark hook waits for a collection: the collector runs hooks and cannot do both");
   }
+  const runtime::TimedScope timed(runtime::Timed::kCollect);
   uint64_t target;
   {
     const runtime::RuntimeScope scope(thread);

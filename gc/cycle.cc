@@ -10,6 +10,7 @@
 #include "gc/ephemerons.h"
 #include "gc/finalizer_thread.h"
 #include "gc/held.h"
+#include "gc/observers.h"
 #include "gc/open_roots.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
@@ -27,6 +28,7 @@
 #include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
+#include "runtime/time_watch.h"
 
 namespace tricolor::gc {
 
@@ -34,6 +36,8 @@ using runtime::g_handshake;
 using runtime::g_threads;
 using runtime::StackView;
 using runtime::Thread;
+using runtime::Timed;
+using runtime::TimedScope;
 namespace os = runtime::os;
 
 namespace {
@@ -105,8 +109,11 @@ void Collector::run_cycle(bool forced) {
   time_ = {};
   time_.start = os::now_ns();
   time_.start_cpu = os::thread_cpu_ns();
-  g_sweeper.sweep_all();  // [sweep.finished] [collector.order]
-  hooks_.run(all_hooks_);
+  {
+    const TimedScope timed(Timed::kPrepare);
+    g_sweeper.sweep_all();  // [sweep.finished] [collector.order]
+    hooks_.run(all_hooks_);
+  }
   time_.hooks = os::now_ns() - time_.start;
   stops_ = 0;
   if (OpenRoots* const open = open_roots()) open->begin_cycle();
@@ -120,6 +127,8 @@ void Collector::run_cycle(bool forced) {
 }
 
 void Collector::enter() {
+  const TimedScope timed(Timed::kEnter);
+  tell_heap();
   heap_at_start_ = g_pacing.heap_live();
   g_workers.reset();
   threads_marked_.store(0, std::memory_order_relaxed);
@@ -130,9 +139,17 @@ void Collector::enter() {
     specials().set_gate_open(true);
   }
   with_threads_locked([] { g_cycle.barriers_on = true; });
-  g_handshake.run(switch_barrier_on, runtime::Handshake::Afterwards::keep_aside);
+  {
+    TimedScope handshake(Timed::kBarrierOn);
+    g_handshake.run(switch_barrier_on, runtime::Handshake::Afterwards::keep_aside);
+    handshake.set(g_handshake.sequence());
+  }
   with_threads_locked([] { g_cycle.allocate_black = true; });
-  g_handshake.run(go_black);
+  {
+    TimedScope handshake(Timed::kGoBlack);
+    g_handshake.run(go_black);
+    handshake.set(g_handshake.sequence());
+  }
   time_.marking = os::now_ns();
   time_.enter_cpu = os::thread_cpu_ns() - time_.start_cpu;
   note_handshakes();
@@ -159,12 +176,14 @@ void Collector::help_mark(Marker& marker, int64_t work) {
 }
 
 void Collector::mark() {
+  const TimedScope timed(Timed::kMark);
   g_cycle.phase.store(Phase::kMark, std::memory_order_release);
   g_worklist.open();
   const int64_t cpu = os::thread_cpu_ns();
   g_pacing.start_cycle(stack_bytes_, root_bytes_, forced_);
   cycle_goal_ = g_pacing.goal();
   {
+    const TimedScope marking(Timed::kMarking);
     Marker marker;
     mark_roots(marker);
     if (OpenRoots* const open = open_roots()) open->queue_first_scan();
@@ -181,6 +200,7 @@ void Collector::mark() {
     const bool helps = forced_ || g_workers.running() == 0;
     if (helps) {
       // Whoever asked is waiting: its processor is ours. Or there is nobody else to do it.
+      const TimedScope marking(Timed::kMarking);
       Marker marker;
       help_mark(marker, kMarkSliceWork);
     }
@@ -214,6 +234,7 @@ void Collector::mark() {
 // A termination round: H3, and the look at everything afterwards that makes its answers count. True
 // if the round was clean; the weak gate is then closed.
 bool Collector::terminate(uint64_t arrivals) {
+  TimedScope timed(Timed::kTerminate);
   time_.terminating = os::now_ns();
   time_.terminating_cpu = os::thread_cpu_ns();
   OpenRoots* const open = open_roots();
@@ -225,6 +246,7 @@ bool Collector::terminate(uint64_t arrivals) {
     if (open != nullptr && !open->prepare_stop()) return false;
     stop_began = os::now_ns();
     if (!g_handshake.stop(report)) {  // [handshake.vain]
+      timed.set(g_handshake.sequence());
       note_handshakes();
       return false;
     }
@@ -256,9 +278,13 @@ bool Collector::terminate(uint64_t arrivals) {
       g_cycle.phase.store(Phase::kClear, std::memory_order_release);
     }
   }
+  timed.set(g_handshake.sequence(), clean ? 1 : 0);
   if (stopped) {
     g_handshake.resume();
-    time_.longest_stop = std::max(time_.longest_stop, os::now_ns() - stop_began);
+    const int64_t now = os::now_ns();
+    time_.longest_stop = std::max(time_.longest_stop, now - stop_began);
+    if (runtime::TimeWatch* const watch = runtime::time_watch())
+      watch->took(Timed::kStop, stop_began, now, 0, 0);
   }
   if (!clean) g_handshake.let_go();
   note_handshakes();
@@ -363,8 +389,10 @@ void Collector::rescan_marked_objects(Marker& marker) {
 }
 
 void Collector::clear() {
+  const TimedScope timed(Timed::kClear);
   g_worklist.close();
   heap_at_end_ = g_pacing.heap_live();
+  tell_heap();
   ephemerons().clear_dead();  // [ephemeron.dead]
   if (!specials().empty()) specials().process_dead();
   if (options().gccheckmark || options().findlost) verify_marks(*self());
@@ -373,9 +401,11 @@ void Collector::clear() {
 }
 
 void Collector::leave() {
+  TimedScope timed(Timed::kLeave);
   g_cycle.phase.store(Phase::kLeave, std::memory_order_release);
   with_threads_locked([] { g_cycle.barriers_on = false; });
   g_handshake.run(switch_barrier_off);
+  timed.set(g_handshake.sequence());
   time_.end = os::now_ns();
   time_.terminate_cpu = os::thread_cpu_ns() - time_.terminating_cpu;
   note_handshakes();

@@ -6,6 +6,7 @@
 #include "gc/collector.h"
 #include "gc/dead_cells.h"
 #include "gc/finalizer_thread.h"
+#include "gc/observers.h"
 #include "gc/options.h"
 #include "gc/outside_watch.h"
 #include "gc/pacing.h"
@@ -16,11 +17,17 @@
 #include "runtime/base/check.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
+#include "runtime/time_watch.h"
 
 namespace tricolor::gc {
 
 using runtime::Thread;
 namespace os = runtime::os;
+
+void tell_heap() noexcept {
+  if (runtime::TimeWatch* const watch = runtime::time_watch())
+    watch->happened(runtime::Timed::kHeap, g_pacing.heap_live(), g_pacing.goal());
+}
 
 void Collector::finish_cycle(bool forced) {
   const Workers::Totals totals = g_workers.totals();
@@ -117,9 +124,17 @@ void Collector::finish_cycle(bool forced) {
   trace.longest_stop_ns = time_.longest_stop;
   print_traces(trace);
 
-  pages_swept_ = static_cast<int64_t>(g_sweeper.sweep_all());
-  g_pacing.end_sweep();
+  {
+    runtime::TimedScope timed(runtime::Timed::kSweep);
+    pages_swept_ = static_cast<int64_t>(g_sweeper.sweep_all());
+    g_pacing.end_sweep();
+    timed.set(pages_swept_);
+  }
   finalizer_thread().start_if_needed();
+  // Before it counts as finished: whoever waits for that may end the watch.
+  tell_heap();
+  if (runtime::TimeWatch* const watch = runtime::time_watch())
+    watch->took(runtime::Timed::kCycle, time_.start, os::now_ns(), number, forced ? 1 : 0);
   {
     const std::lock_guard guard(lock_);
     finished_.store(begun_, std::memory_order_release);

@@ -16,6 +16,7 @@
 #include "runtime/base/no_cancellation.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
+#include "runtime/time_watch.h"
 
 #include <tricolor/detail/layout.hpp>
 #include <tricolor/detail/thread_local.hpp>
@@ -170,7 +171,11 @@ size_t FinalizerThread::run_some(size_t most) noexcept {
   }
   if (has_task) {
     task_begun_.store(true, std::memory_order_relaxed);
-    task_->run();
+    {
+      runtime::TimedScope timed(runtime::Timed::kDead);
+      timed.set(1);
+      task_->run();
+    }
     task_->run = nullptr;
     {
       const runtime::RuntimeScope scope(self);
@@ -180,7 +185,13 @@ size_t FinalizerThread::run_some(size_t most) noexcept {
     done_tasks_.fetch_add(1, std::memory_order_release);
     return 1;
   }
+  runtime::TimeWatch* const watch = runtime::time_watch();
+  const int64_t began = watch != nullptr ? runtime::os::now_ns() : 0;
   const size_t count = g_dead_cells.run(self, std::min(most, kMostAtOnce), stopping_);
+  if (watch != nullptr && count != 0) {
+    watch->took(runtime::Timed::kDead, began, runtime::os::now_ns(), static_cast<int64_t>(count),
+                0);
+  }
   done_dead_.fetch_add(count, std::memory_order_relaxed);
   if (count == 0) {
     const runtime::RuntimeScope scope(self);

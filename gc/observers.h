@@ -12,4 +12,7 @@ void start_observing() noexcept;
 // observe/.
 void start_observer_threads() noexcept;
 
+// Tells who watches (runtime/time_watch.h) how large the heap is and may become. Threads: any.
+void tell_heap() noexcept;
+
 }  // namespace tricolor::gc

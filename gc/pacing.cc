@@ -19,6 +19,7 @@
 #include "runtime/heap/spans.h"
 #include "runtime/os/cgroup.h"
 #include "runtime/os/os.h"
+#include "runtime/time_watch.h"
 
 namespace tricolor::gc {
 
@@ -184,6 +185,7 @@ void Pacing::assist(Thread& thread) noexcept {
   // By its own clock: where processors are short the time that passes is mostly that of others.
   const int64_t cpu = runtime::os::thread_cpu_ns();
   int64_t now = start;
+  int64_t work = 0;
   {
     Marker marker;
     bool done = false;
@@ -192,6 +194,7 @@ void Pacing::assist(Thread& thread) noexcept {
       done = marker.drain(kAssistStepWork);
       const MarkCounts counts = marker.take_counts();
       data.assist_debt -= counts.scan_work;
+      work += counts.scan_work;
       g_workers.add(counts, false);
       now = runtime::os::now_ns();
     }
@@ -199,11 +202,14 @@ void Pacing::assist(Thread& thread) noexcept {
   assist_ns_.fetch_add(runtime::os::thread_cpu_ns() - cpu, std::memory_order_relaxed);
   assist_slices_.fetch_add(1, std::memory_order_relaxed);
   raise_to(assist_longest_ns_, now - start);
+  if (runtime::TimeWatch* const watch = runtime::time_watch())
+    watch->took(runtime::Timed::kAssist, start, now, work, 0);
 }
 
 // Counted as a stall from `start` on.
 template <class Wait>
 void Pacing::stall(Thread& thread, int64_t start, Wait wait) noexcept {
+  const runtime::TimedScope timed(runtime::Timed::kStall);
   stalled_.fetch_add(1, std::memory_order_relaxed);
   {
     const runtime::BlockedWait blocked(&thread);

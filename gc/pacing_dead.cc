@@ -8,6 +8,7 @@
 #include "gc/thread_data.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
+#include "runtime/time_watch.h"
 
 #include <tricolor/detail/thread_local.hpp>
 
@@ -28,6 +29,7 @@ void Pacing::wait_for_the_dead(Thread& thread) noexcept {
       g_collector.on_this_thread()) {
     return;
   }
+  const runtime::TimedScope timed(runtime::Timed::kWaitForDead);
   const int64_t limit = queue_limit_.load(std::memory_order_relaxed);
   const int64_t waiting = g_dead_cells.bytes() + dead_external();
   const int64_t start = runtime::os::now_ns();

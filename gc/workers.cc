@@ -8,6 +8,7 @@
 #include "gc/worklist.h"
 #include "runtime/base/immortal.h"
 #include "runtime/os/os.h"
+#include "runtime/time_watch.h"
 
 namespace tricolor::gc {
 
@@ -55,13 +56,20 @@ void Workers::main_loop(unsigned number) noexcept {
   for (;;) {
     const uint32_t seen = g_worklist.wake_word();
     const int64_t cpu = runtime::os::thread_cpu_ns();
+    runtime::TimeWatch* const watch = runtime::time_watch();
+    const int64_t began = watch != nullptr ? runtime::os::now_ns() : 0;
+    int64_t work = 0;
     {
       Marker marker;
       for (bool done = false; !done;) {
         done = marker.drain(kSliceWork);
-        add(marker.take_counts(), true);
+        const MarkCounts counts = marker.take_counts();
+        work += counts.scan_work;
+        add(counts, true);
       }
     }
+    if (watch != nullptr && work != 0)
+      watch->took(runtime::Timed::kMarking, began, runtime::os::now_ns(), work, 0);
     add_cpu(runtime::os::thread_cpu_ns() - cpu);
     if (g_worklist.looks_empty()) g_worklist.wait_for_arrival(seen, -1);
   }

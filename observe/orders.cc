@@ -11,15 +11,16 @@ namespace {
 
 constexpr std::string_view kVariable = "TRICOLOR_PROFILE";
 constexpr std::string_view kAccepted =
-    "WHAT:PATH or WHAT@WHEN:PATH, separated by commas; WHAT: heap, allocs, lifetimes or cpu; WHEN: "
-    "exit, seconds as in "
-    "30s, or one of HUP, USR1, USR2, IO, PWR or WINCH (cpu: exit alone)";
+    "WHAT:PATH or WHAT@WHEN:PATH, separated by commas; WHAT: heap, allocs, lifetimes, cpu or "
+    "timeline; WHEN: exit, seconds as in 30s, or one of HUP, USR1, USR2, IO, PWR or WINCH (cpu: "
+    "exit alone)";
 
 std::optional<OrderKind> kind_of(std::string_view name) {
   constexpr std::pair<std::string_view, OrderKind> kKinds[] = {{"heap", OrderKind::kHeap},
                                                                {"allocs", OrderKind::kAllocs},
                                                                {"lifetimes", OrderKind::kLifetimes},
-                                                               {"cpu", OrderKind::kCpu}};
+                                                               {"cpu", OrderKind::kCpu},
+                                                               {"timeline", OrderKind::kTimeline}};
   for (const auto& [text, kind] : kKinds) {
     if (text == name) return kind;
   }

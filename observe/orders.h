@@ -2,7 +2,7 @@
 
 // Orders: what TRICOLOR_PROFILE asks for.
 //
-//   TRICOLOR_PROFILE=WHAT[@WHEN]:PATH[,...]   WHAT: heap, allocs, lifetimes, cpu
+//   TRICOLOR_PROFILE=WHAT[@WHEN]:PATH[,...]   WHAT: heap, allocs, lifetimes, cpu, timeline
 //                                             WHEN: exit (as without), a signal's name, or seconds as in 30s
 //
 // In a path %p stands for the process's id, and %n for how many have been written.
@@ -17,7 +17,7 @@
 
 namespace tricolor::observe {
 
-enum class OrderKind : uint8_t { kHeap, kAllocs, kLifetimes, kCpu };
+enum class OrderKind : uint8_t { kHeap, kAllocs, kLifetimes, kCpu, kTimeline };
 
 struct Order {
   OrderKind kind = OrderKind::kHeap;

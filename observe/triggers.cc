@@ -19,6 +19,7 @@
 #include "observe/output.h"
 #include "observe/profile.h"
 #include "observe/thread_stacks.h"
+#include "observe/timeline.h"
 #include "observe/triggers.h"
 #include "runtime/base/check.h"
 #include "runtime/base/lock.h"
@@ -87,6 +88,8 @@ std::string contents(const Order& order) {
       return lifetimes(order.path.ends_with(".html"));
     case OrderKind::kCpu:
       return finish_cpu_profile();
+    case OrderKind::kTimeline:
+      return take_ordered_timeline();
   }
   return {};
 }
@@ -184,11 +187,15 @@ void set_up_triggers() noexcept {
 
 void start_triggers() noexcept {
   if (g_orders != nullptr) {
+    bool draws = false;
     for (const Standing& standing : *g_orders) {
+      draws = draws || standing.order.kind == OrderKind::kTimeline;
       if (standing.order.kind != OrderKind::kCpu) continue;
       if (const char* const why = start_cpu_profile())
         runtime::report("TRICOLOR_PROFILE=cpu: %s", why);
     }
+    if (const char* const why = draws ? start_ordered_timeline() : nullptr)
+      runtime::report("TRICOLOR_PROFILE=timeline: %s", why);
   }
   if (works_in_background() && !gc::start_thread("tc-observe", serve))
     runtime::report("the system refuses the thread that would write profiles and dumps");

@@ -7,6 +7,7 @@
 #include "runtime/handshake_signal.h"
 #include "runtime/os/os.h"
 #include "runtime/thread_report.h"
+#include "runtime/time_watch.h"
 
 namespace tricolor::runtime {
 
@@ -47,7 +48,10 @@ void Handshake::init() noexcept {
 void Handshake::perform(Thread& thread, StackView stack) noexcept {
   const int64_t start = os::now_ns();
   action_(thread, stack);
-  const int64_t spent = os::now_ns() - start;
+  const int64_t end = os::now_ns();
+  const int64_t spent = end - start;
+  if (TimeWatch* const watch = time_watch())
+    watch->answered(thread.tid, sequence(), asked_ns_, start, end);
   raise_to(longest_ns_, spent);
   total_ns_.fetch_add(spent, std::memory_order_relaxed);
   performed_.fetch_add(1, std::memory_order_relaxed);
@@ -60,6 +64,7 @@ void Handshake::acknowledge(Thread& thread, uint32_t sequence) noexcept {
   const bool last = awaited_.fetch_sub(1, std::memory_order_relaxed) <= 1;
   if (last && collector_sleeps_.load(std::memory_order_seq_cst)) futex::wake(&answers_, 1);
   if (!stopping) return;
+  const TimedScope timed(Timed::kStopped);
   for (uint32_t seen; (seen = resumed_.load(std::memory_order_acquire)) != sequence;)
     futex::wait(&resumed_, seen);
 }
@@ -131,6 +136,7 @@ void Handshake::ask_all(Action action) noexcept {
   action_ = action;
   const uint32_t sequence = this->sequence() + 1;
   sequence_.store(sequence, std::memory_order_relaxed);
+  asked_ns_ = os::now_ns();
   // Those that answer before the first count stand aside as well where the last count says so.
   const bool first_ever = sequence == 1;
   const size_t expected = first_ever ? g_threads.count() : running_threads();
@@ -197,6 +203,7 @@ void Handshake::signal_outstanding() noexcept {
     switch (send_handshake_signal(*t)) {
       case Sent::yes:
         signals_.fetch_add(1, std::memory_order_relaxed);
+        if (TimeWatch* const watch = time_watch()) watch->happened(Timed::kSignal, t->tid);
         break;
       case Sent::gone:
         bury(*t);

@@ -137,6 +137,7 @@ class Handshake {
   // Written by the collector before it stores a thread's `requested` (release), read by the thread
   // after it has loaded that (acquire).
   Action action_ = nullptr;
+  int64_t asked_ns_ = 0;
   // Written by the collector; read (relaxed) by a thread that answers: one that takes a stop that
   // was given up for one that goes on finds it resumed.
   std::atomic<bool> stopping_{false};

@@ -19,6 +19,7 @@
 #include "runtime/heap/heap_map.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
+#include "runtime/time_watch.h"
 
 namespace tricolor::gc::detail {
 
@@ -254,6 +255,7 @@ void Thread::stand_in(const Thread& principal) noexcept {
 }
 
 void Thread::detach() noexcept {
+  if (TimeWatch* const watch = time_watch()) watch->thread_ends();
   enter();
   return_cells(*this);
   enter_blocked();
@@ -304,6 +306,7 @@ void Thread::answer_here(Interrupted interrupted) noexcept {
 
 // [handshake.aside] As blocked: what is asked next, the collector answers.
 void Thread::stand_aside() noexcept {
+  const TimedScope timed(Timed::kAside);
   const BlockedWait wait(this);
   g_handshake.stand_aside();
 }

@@ -7,3 +7,4 @@
 #include <tricolor/label.hpp>
 #include <tricolor/profile.hpp>
 #include <tricolor/threads.hpp>
+#include <tricolor/timeline.hpp>

@@ -12,6 +12,7 @@
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/heap/spans.h"
+#include "runtime/time_watch.h"
 
 #include <tricolor/detail/layout.hpp>
 
@@ -249,8 +250,28 @@ TRICOLOR_ALLOCATOR static void tell_of_sample(Thread& thread, const void* object
   clear_frames_below();
 }
 
+namespace {
+
+// What somebody who watches wants to know of an allocation.
+class WatchedAllocation {
+ public:
+  WatchedAllocation() noexcept
+      : watch_(runtime::time_watch()), begin_ns_(watch_ != nullptr ? runtime::os::now_ns() : 0) {}
+  void end(std::size_t bytes) const noexcept {
+    if (__builtin_expect(watch_ != nullptr, 0))
+      watch_->allocated(begin_ns_, static_cast<std::int64_t>(bytes));
+  }
+
+ private:
+  runtime::TimeWatch* const watch_;
+  const std::int64_t begin_ns_;
+};
+
+}  // namespace
+
 TRICOLOR_ALLOCATOR void* allocate_slow(unsigned cache_index, const TypeInfo* type) {
   Thread& thread = Thread::attached();
+  const WatchedAllocation watched;
   // [handshake.aside] before it takes locks that others need in order to answer
   if (thread.is_asked()) thread.answer_here();
   for (unsigned attempt = 0;; ++attempt) {
@@ -265,6 +286,7 @@ TRICOLOR_ALLOCATOR void* allocate_slow(unsigned cache_index, const TypeInfo* typ
       }
     }
     if (cell != nullptr) {
+      watched.end(class_size(class_at(cache_index)));
       if (sampled) tell_of_sample(thread, cell, class_size(class_at(cache_index)), type);
       return cell;
     }
@@ -292,6 +314,7 @@ static bool holds_sample(Thread& thread, std::size_t size) noexcept {
 TRICOLOR_ALLOCATOR static void* take_large(std::size_t size, Kind kind, bool cleared,
                                            const TypeInfo* type) {
   Thread& thread = Thread::attached();
+  const WatchedAllocation watched;
   for (unsigned attempt = 0;; ++attempt) {
     runtime::PageRun run;
     char* object = nullptr;
@@ -309,6 +332,7 @@ TRICOLOR_ALLOCATOR static void* take_large(std::size_t size, Kind kind, bool cle
       // Outside the runtime section: clearing takes long, and the thread answers handshakes
       // meanwhile.
       if (cleared && !run.zeroed) std::memset(object, 0, size);
+      watched.end(size);
       if (holds_sample(thread, size)) tell_of_sample(thread, object, size, type);
       return object;
     }

@@ -6,6 +6,7 @@
 //   errors DIRECTORY      writes where nothing can be written, and goes on
 //   fork PREFIX           writes in the parent and in its child, allocating in both
 //   lifetimes PATH        short-lived, middling and long-lived objects, and the report
+//   timeline PATH         a timeline that is not stopped; 3, and why, where it cannot be started
 //   threads               prints debug::threads() of threads at known places
 //   dump                  a thread that waits; prints "ready", ends at end of input
 
@@ -18,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -240,6 +242,17 @@ int main(int argc, char** argv) {
     return started && !second && debug::stop_cpu_profile(first) ? 0 : 1;
   }
   if (mode == "errors") return errors(first);
+  if (mode == "timeline") {
+    try {
+      debug::start_timeline(first);
+    } catch (const std::logic_error& error) {
+      std::puts(error.what());
+      return 3;
+    }
+    runtime::collect();
+    make_dropped(10'000);
+    return 0;
+  }
   if (mode == "fork") return forked(first);
   if (mode == "lifetimes") return lifetimes(first);
   if (mode == "threads") return show_threads();
