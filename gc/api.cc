@@ -9,6 +9,7 @@
 #include "gc/collector.h"
 #include "gc/finalizer_thread.h"
 #include "gc/limits.h"
+#include "gc/observers.h"
 #include "gc/open_roots.h"
 #include "gc/pacing.h"
 #include "gc/scavenger.h"
@@ -30,7 +31,10 @@
 
 namespace tricolor::runtime {
 
-void collect() { gc::g_collector.collect(); }
+void collect() {
+  gc::g_collector.collect();
+  gc::hand_over_reports();
+}
 
 void wait_for_finalizers() {
   Thread::attached();
@@ -151,7 +155,7 @@ std::int64_t set_memory_limit(std::int64_t bytes) {
 std::size_t set_max_heap(std::size_t bytes) { return gc::set_max_heap(bytes); }
 
 void free_os_memory() {
-  gc::g_collector.collect();
+  runtime::collect();
   const RuntimeScope scope(Thread::attached());
   gc::return_free_pages();
   if (gc::OpenRoots* const open = gc::open_roots()) open->release_free_memory();

@@ -17,6 +17,7 @@
 #include "gc/stacks.h"
 #include "gc/verify.h"
 #include "runtime/base/check.h"
+#include "runtime/finding.h"
 #include "runtime/handshake.h"
 #include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/side_table.h"
@@ -185,7 +186,8 @@ void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {
       ++reports;
       int length = 0;
       const char* const type = type_of(object, length);
-      runtime::report(
+      runtime::report_found(
+          "rule 1",
           "rule 1: the raw word at offset %zu of the %.*s at %p is all that leads to the object at "
           "%p: a reference from "
           "one collected object to another is a gc::ptr",
@@ -196,12 +198,18 @@ void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {
 }
 
 // A reference in the heap, but not in an object that is scanned, or outside of it and on no stack.
-void report_untraced(const void* slot, const char* type) noexcept {
-  if (!g_heap.contains(slot) && on_a_stack(slot)) return;
-  if (OpenRoots* const open = open_roots(); open != nullptr && open->is_read(slot)) return;
+bool is_untraced(const void* slot) noexcept {
+  if (!g_heap.contains(slot) && on_a_stack(slot)) return false;
+  OpenRoots* const open = open_roots();
+  return open == nullptr || !open->is_read(slot);
+}
+
+// Outside of runtime sections: a handler of the program's may hear of it.
+TRICOLOR_ALLOCATOR void report_untraced(const void* slot, const char* type) noexcept {
   if (g_reports.fetch_add(1, std::memory_order_relaxed) >= kMostReports) return;
   const std::string_view name(type);
-  runtime::report(
+  runtime::report_here(
+      "rule 2",
       "rule 2: the gc::ptr<%.*s> at %p lies in memory that the collector does not trace: "
       "a reference from memory that is not collected is a gc::root",
       static_cast<int>(std::min(name.size(), name.find_first_of(";]"))), name.data(), slot);
@@ -237,10 +245,10 @@ bool is_noted_reference(const void* slot) noexcept { return is_reference_word(sl
 
 namespace detail {
 
-void check_reference_slot(const void* slot, const char* type) noexcept {
-  // Nothing reads the table there (report_raw_references()), and each entry costs instrumented
-  // calls.
-  if (TRICOLOR_TSAN && g_heap.contains(slot)) return;
+namespace {
+
+// Notes a word of the heap that is scanned; true: it is none, nor anything else that is read.
+bool note_slot(const void* slot) noexcept {
   const runtime::RuntimeScope scope(Thread::attached_or_fatal());
   if (g_heap.contains(slot)) {
     const Cell cell = g_heap.find(slot);
@@ -250,16 +258,29 @@ void check_reference_slot(const void* slot, const char* type) noexcept {
         __atomic_fetch_or(&g_reference_words[word / 64], uint64_t{1} << (word % 64),
                           __ATOMIC_RELAXED);
       }
-      return;
+      return false;
     }
   }
-  report_untraced(slot, type);
+  return is_untraced(slot);
 }
 
-void check_reference_store(const void* slot, const char* type) noexcept {
-  if (g_heap.contains(slot)) return;
+bool stores_untraced(const void* slot) noexcept {
   const runtime::RuntimeScope scope(Thread::attached_or_fatal());
-  report_untraced(slot, type);
+  return is_untraced(slot);
+}
+
+}  // namespace
+
+TRICOLOR_ALLOCATOR void check_reference_slot(const void* slot, const char* type) noexcept {
+  // Nothing reads the table there (report_raw_references()), and each entry costs instrumented
+  // calls.
+  if (TRICOLOR_TSAN && g_heap.contains(slot)) return;
+  if (note_slot(slot)) report_untraced(slot, type);
+}
+
+TRICOLOR_ALLOCATOR void check_reference_store(const void* slot, const char* type) noexcept {
+  if (g_heap.contains(slot)) return;
+  if (stores_untraced(slot)) report_untraced(slot, type);
 }
 
 // Before construction: the references of the cell's former object are forgotten, the new one's note

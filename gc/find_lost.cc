@@ -15,6 +15,7 @@
 #include "gc/workers.h"
 #include "runtime/base/check.h"
 #include "runtime/base/no_cancellation.h"
+#include "runtime/finding.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
@@ -134,7 +135,8 @@ void search(const Mapping& mapping, Pagemap& pagemap, uintptr_t* chunk, int& rep
       const uintptr_t place = at + i * sizeof(uintptr_t);
       if (is_runtime_word(place)) continue;
       ++reports;
-      runtime::report(
+      runtime::report_found(
+          "findlost",
           "findlost: the object at %p (%zu bytes) is about to be reclaimed, but the word at 0x%zx "
           "(%.*s) points to it: "
           "a reference in memory that is not collected is a gc::root",

@@ -15,4 +15,8 @@ void start_observer_threads() noexcept;
 // Tells who watches (runtime/time_watch.h) how large the heap is and may become. Threads: any.
 void tell_heap() noexcept;
 
+// Before collect() returns: what was found and a handler is to hear, it hears now. Outside of locks
+// and runtime sections. Implemented by observe/.
+void hand_over_reports() noexcept;
+
 }  // namespace tricolor::gc

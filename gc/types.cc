@@ -12,6 +12,7 @@
 #include "gc/finalizer_thread.h"
 #include "runtime/base/check.h"
 #include "runtime/base/immortal.h"
+#include "runtime/finding.h"
 #include "runtime/thread.h"
 
 namespace tricolor::gc {
@@ -98,7 +99,8 @@ bool Types::check(const TypeInfo* type) noexcept {
     }
   }
   if (reported_.exchange(type, std::memory_order_relaxed) != type) {
-    runtime::report(
+    runtime::report_found(
+        "unloaded type",
         "an object has died whose type (at %p) lay in a shared library that was unloaded: its "
         "destructor does not run. Before dlclose(), drop such objects",
         static_cast<const void*>(type));

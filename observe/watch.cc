@@ -4,6 +4,7 @@
 
 #include "gc/observers.h"
 #include "gc/options.h"
+#include "observe/reports.h"
 #include "observe/samples.h"
 #include "observe/stack.h"
 #include "observe/triggers.h"
@@ -80,6 +81,7 @@ void start_observing() noexcept {
   // The checking build notes types as it constructs objects.
   runtime::g_hands_out_singly = types && TRICOLOR_CHECKS == 0 && observe::g_type_table.is_on();
   observe::g_watch.value.set_rate(options().memprofilerate);
+  observe::set_up_reports();
   observe::set_up_triggers();
   runtime::g_allocation_watch = &observe::g_watch.value;
 }

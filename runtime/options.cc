@@ -24,7 +24,7 @@ constexpr std::string_view kHandshakeSignalAccepted =
     "number";
 constexpr std::string_view kKeysAccepted =
     "gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
-    "handshakesignal, hangreport, memoryguard, memprofilerate, types, dumpsignal";
+    "handshakesignal, hangreport, memoryguard, memprofilerate, types, dumpsignal, reports";
 
 // Digits only: no sign, no space, nothing behind them, no overflow.
 std::optional<int64_t> parse_number(std::string_view text, int64_t max) {
@@ -179,6 +179,8 @@ class Parser {
                  options_.memprofilerate);
     } else if (key == "types") {
       set_switch(setting, value, options_.types);
+    } else if (key == "reports") {
+      set_reports(setting, value);
     } else if (key == "memoryguard") {
       set_number("GODEBUG", setting, value, 100, options_.memoryguard);
     } else if (key == "hangreport") {
@@ -206,6 +208,14 @@ class Parser {
       option = value == "1";
     } else {
       report_({"GODEBUG", setting, "0 or 1", option ? "1" : "0"});
+    }
+  }
+
+  void set_reports(std::string_view setting, std::string_view value) {
+    if (value == "print" || value == "abort") {
+      options_.reports_abort = value == "abort";
+    } else {
+      report_({"GODEBUG", setting, "print or abort", options_.reports_abort ? "abort" : "print"});
     }
   }
 

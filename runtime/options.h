@@ -43,6 +43,7 @@ struct Options {
   int64_t memprofilerate = 512 << 10;  // mean of the bytes between two samples, 0: none
   bool types = false;                  // record every object's type
   int dumpsignal = 0;                  // the signal that writes what all threads do, 0: none
+  bool reports_abort = false;          // the first report of a check ends the program
   int64_t hangreport_s = 0;  // report what all threads do when a cycle takes so long, 0: never
 };
 

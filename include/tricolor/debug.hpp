@@ -6,5 +6,6 @@
 #include <tricolor/knobs.hpp>
 #include <tricolor/label.hpp>
 #include <tricolor/profile.hpp>
+#include <tricolor/reports.hpp>
 #include <tricolor/threads.hpp>
 #include <tricolor/timeline.hpp>

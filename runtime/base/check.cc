@@ -10,6 +10,7 @@
 
 #include <tricolor/detail/config.hpp>
 
+#include "runtime/base/end_program.h"
 #include "runtime/base/no_cancellation.h"
 
 namespace tricolor::internal {
@@ -330,6 +331,8 @@ void fatal(const char* format, ...) noexcept {
   line.write_out();
   fail();
 }
+
+void end_program() noexcept { fail(); }
 
 void set_failure_hook(FailureHook hook) noexcept {
   failure_hook.store(hook, std::memory_order_relaxed);

@@ -250,6 +250,15 @@ TEST_CASE("options: memprofilerate, types and dumpsignal") {
             "GODEBUG|memprofilerate=-1|a number from 0 to 9223372036854775807|524288"});
 }
 
+TEST_CASE("options: reports are printed, or end the program") {
+  CHECK_FALSE(parse_clean({}).reports_abort);
+  CHECK(parse_clean({{"GODEBUG", "reports=abort"}}).reports_abort);
+  CHECK_FALSE(parse_clean({{"GODEBUG", "reports=abort,reports=print"}}).reports_abort);
+  const Outcome outcome = parse({{"GODEBUG", "reports=1"}});
+  CHECK_FALSE(outcome.options.reports_abort);
+  CHECK(outcome.complaints == std::vector<std::string>{"GODEBUG|reports=1|print or abort|print"});
+}
+
 TEST_CASE("options: memoryguard takes a percentage") {
   CHECK(parse_clean({{"GODEBUG", "memoryguard=80"}}).memoryguard == 80);
   const Outcome outcome = parse({{"GODEBUG", "memoryguard=101"}});
@@ -274,7 +283,7 @@ TEST_CASE("options: an unknown key is named and the others still count") {
   const std::string rest =
       "|gctrace, gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
       "handshakesignal, hangreport, memoryguard, memprofilerate, types, "
-      "dumpsignal|nothing: the key is unknown";
+      "dumpsignal, reports|nothing: the key is unknown";
   REQUIRE(outcome.complaints.size() == 4);
   CHECK(outcome.complaints[0] == "GODEBUG|madvdontneed=1" + rest);
   CHECK(outcome.complaints[1] == "GODEBUG| scavtrace=1" + rest);
@@ -385,7 +394,7 @@ TEST_CASE("options: the environment's complaints are lines on stderr") {
         "tricolor: GODEBUG: \"asyncpreemptoff=1\" is not understood; accepted: gctrace, "
         "gcpacertrace, scavtrace, gccheckmark, clobberfree, findlost, gcstress, gcsignal, "
         "handshakesignal, "
-        "hangreport, memoryguard, memprofilerate, types, dumpsignal; using "
+        "hangreport, memoryguard, memprofilerate, types, dumpsignal, reports; using "
         "nothing: the key is unknown\n");
 }
 
