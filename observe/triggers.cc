@@ -18,6 +18,7 @@
 #include "observe/orders.h"
 #include "observe/output.h"
 #include "observe/profile.h"
+#include "observe/serve.h"
 #include "observe/thread_stacks.h"
 #include "observe/timeline.h"
 #include "observe/triggers.h"
@@ -199,6 +200,7 @@ void start_triggers() noexcept {
   }
   if (works_in_background() && !gc::start_thread("tc-observe", serve))
     runtime::report("the system refuses the thread that would write profiles and dumps");
+  serve_by_environment();
 }
 
 }  // namespace tricolor::observe

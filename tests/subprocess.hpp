@@ -56,8 +56,10 @@ namespace detail {
 
 [[noreturn]] inline void exec_child(const std::vector<std::string>& argv,
                                     const ProcessOptions& options) {
-  for (const char* name : {"GOGC", "GOMEMLIMIT", "GCTRACE", "GODEBUG", "TRICOLOR_PROFILE"})
+  for (const char* name :
+       {"GOGC", "GOMEMLIMIT", "GCTRACE", "GODEBUG", "TRICOLOR_PROFILE", "TRICOLOR_SERVE"}) {
     unsetenv(name);
+  }
   for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
   if (options.address_space) {
     const rlimit limit{*options.address_space, *options.address_space};

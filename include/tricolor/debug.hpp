@@ -7,5 +7,6 @@
 #include <tricolor/label.hpp>
 #include <tricolor/profile.hpp>
 #include <tricolor/reports.hpp>
+#include <tricolor/serve.hpp>
 #include <tricolor/threads.hpp>
 #include <tricolor/timeline.hpp>
