@@ -15,6 +15,7 @@
 #include "observe/metrics.h"
 #include "observe/profile.h"
 #include "observe/thread_stacks.h"
+#include "observe/timeline.h"
 
 #include <tricolor/debug_heap.hpp>
 
@@ -68,11 +69,17 @@ Response profile(const Request& request) {
 }
 
 // A trace of so long, as JSON.
-Response timeline(const Request& request) {
-  static_cast<void>(duration_ns(request, 1));
+Response timeline_page(const Request& request) {
+  const int64_t duration = duration_ns(request, 1);
   Response response;
-  response.status = 501;
-  response.body = "This library records no timelines.\n";
+  try {
+    response.body = timeline(duration);
+    response.type = "application/json";
+    response.file_name = "timeline.json";
+  } catch (const std::logic_error& e) {
+    response.status = 503;
+    response.body = std::string("There is no timeline: ") + e.what() + "\n";
+  }
   return response;
 }
 
@@ -142,7 +149,8 @@ constexpr Page kPages[] = {
     {"/debug/pprof/profile", "?seconds=30", "processor time of all threads (go tool pprof)",
      profile},
     {"/debug/pprof/threads", "", "what every attached thread does, with its stack", threads},
-    {"/debug/timeline", "?seconds=1", "cycles, threads and stalls over time (Perfetto)", timeline},
+    {"/debug/timeline", "?seconds=1", "cycles, threads and stalls over time (Perfetto)",
+     timeline_page},
     {"/debug/snapshot", "", "all that is reachable, as a .heapsnapshot (Chrome DevTools)",
      snapshot},
     {"/debug/lifetimes", "", "how long objects live, by where they were made", lifetimes_page},
