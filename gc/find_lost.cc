@@ -59,7 +59,8 @@ bool is_searched(const Mapping& mapping) noexcept {
   return true;
 }
 
-// The library's own words: where the heap begins, and where threads take cells from.
+// The library's own words: where the heap begins, where threads take cells from, and what its
+// handler has left on a signal stack.
 bool is_runtime_word(uintptr_t place) noexcept {
   // A free cell keeps what was in it; what lies in one in use was found.
   // NOLINTNEXTLINE(performance-no-int-to-ptr)
@@ -74,6 +75,11 @@ bool is_runtime_word(uintptr_t place) noexcept {
   }
   for (const runtime::Thread* t = runtime::g_threads.first(); t != nullptr; t = t->next) {
     if (within(t, sizeof(*t)) || within(t->data, sizeof(*t->data))) return true;
+    const char* const signal_lo = t->signal_lo.load(std::memory_order_relaxed);
+    if (within(signal_lo,
+               static_cast<size_t>(t->signal_hi.load(std::memory_order_relaxed) - signal_lo))) {
+      return true;
+    }
   }
   return false;
 }

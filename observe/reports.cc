@@ -192,8 +192,19 @@ TRICOLOR_ALLOCATOR void on_finding(const char* kind, const char* text, bool here
   runtime::futex::wake(&g_wake, 1);
 }
 
+// Whoever has the turn is waited for, but not for ever: it may wait for this thread.
 void hand_over_at_exit() noexcept {
-  if (Thread* const self = Thread::current()) hand_over(*self);
+  constexpr int64_t kLongestNs = 1'000'000'000;
+  Thread* const self = Thread::current();
+  if (self == nullptr || t_has_turn) return;
+  const int64_t end = runtime::os::now_ns() + kLongestNs;
+  while (!g_turn.try_lock()) {
+    if (runtime::os::now_ns() >= end) return;
+    const runtime::BlockedWait wait(self);
+    runtime::os::sleep_ns(1'000'000);
+  }
+  hand_over_all(*self);
+  g_turn.unlock();
 }
 
 // The thread that held the turn is not there, unless it is the one that forked.

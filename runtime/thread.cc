@@ -159,6 +159,8 @@ void Thread::prepare(gc::detail::ThreadLocal& its_local, int its_tid) noexcept {
   blocked_depth_ = 0;
   tid = its_tid;
   seen_sp.store(nullptr, std::memory_order_relaxed);
+  signal_lo.store(nullptr, std::memory_order_relaxed);
+  signal_hi.store(nullptr, std::memory_order_relaxed);
   local = &its_local;
   state.store(ThreadState::kRunning, std::memory_order_relaxed);
   requested.store(g_handshake.sequence(), std::memory_order_relaxed);
@@ -277,6 +279,17 @@ bool on_own_stack(const Thread& thread, const char* sp) noexcept {
 }
 }  // namespace
 
+const char* Thread::end_of_signal_stack(const char* sp) noexcept {
+  if (on_own_stack(*this, sp)) return nullptr;
+  const char* lo = nullptr;
+  const char* const hi = os::signal_stack_end(sp, &lo);
+  if (hi != nullptr) {
+    signal_lo.store(lo, std::memory_order_relaxed);
+    signal_hi.store(hi, std::memory_order_relaxed);
+  }
+  return hi;
+}
+
 void Thread::answer_here(Interrupted interrupted) noexcept {
   interrupted_sp = interrupted.sp;
   uint32_t sequence = 0;
@@ -291,10 +304,8 @@ void Thread::answer_here(Interrupted interrupted) noexcept {
     arch::Registers registers;
     arch::spill_registers(registers);
     const char* const sp = arch::stack_pointer();
-    g_handshake.perform(
-        *this,
-        StackView{sp, registers.words, std::size(registers.words),
-                  on_own_stack(*this, sp) ? nullptr : os::signal_stack_end(sp), interrupted_sp});
+    g_handshake.perform(*this, StackView{sp, registers.words, std::size(registers.words),
+                                         end_of_signal_stack(sp), interrupted_sp});
     g_handshake.acknowledge(*this, sequence);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     store_word(depth_, 0);
@@ -352,7 +363,7 @@ void Thread::block(const arch::Registers& registers, const char* sp) noexcept {
   constexpr size_t kFrames = decltype(saved_words){}.size() - kRegisters;
   const bool own = on_own_stack(*this, sp);
   saved_sp = sp;
-  saved_signal_hi = own ? nullptr : os::signal_stack_end(sp);
+  saved_signal_hi = end_of_signal_stack(sp);
   save_frames(saved_words.data() + kRegisters, kFrames, sp,
               own ? stack_hi : readable_end(sp, kFrames * sizeof(uintptr_t)));
   blocked_depth_ = 1;

@@ -182,6 +182,10 @@ class Thread : public FromMalloc {
   const char* saved_sp = nullptr;
   // Where the stack ended when it was scanned last. Relaxed: for observers.
   std::atomic<const char*> seen_sp{nullptr};
+  // The signal stack on which it last answered. Relaxed: a handler's frames are there no more, but
+  // what they held is, and findlost is not to take that for references.
+  std::atomic<const char*> signal_lo{nullptr};
+  std::atomic<const char*> signal_hi{nullptr};
   const char* interrupted_sp = nullptr;   // while answer_here() runs in a handler
   const char* saved_signal_hi = nullptr;  // as in StackView
   // Registers, and the frames right above saved_sp: a constructor or wrapper that entered kBlocked
@@ -206,6 +210,8 @@ class Thread : public FromMalloc {
   void leave_while_blocked() noexcept __attribute__((noinline));
   void stand_aside() noexcept __attribute__((noinline));
   void prepare(gc::detail::ThreadLocal& local, int tid) noexcept;
+  // nullptr: `sp` is not on the signal stack.
+  const char* end_of_signal_stack(const char* sp) noexcept;
   // From kBlocked to kRunning; waits while taken, and while the runtime is closed to a section.
   void run_again() noexcept;
 

@@ -88,8 +88,9 @@ int signal_thread(int pid, int tid, int signal, const void* cookie) noexcept;
 // The same of another thread, which does not end meanwhile; `thread` is a pthread_t.
 [[nodiscard]] bool stack_bounds_of(unsigned long thread, int tid, char** lo, char** hi) noexcept;
 
-// Where the calling thread's signal stack (sigaltstack) ends if `address` lies on it, else nullptr.
-const char* signal_stack_end(const char* address) noexcept;
+// Where the calling thread's signal stack (sigaltstack) ends if `address` lies on it, else nullptr;
+// `begin` is set along with that.
+const char* signal_stack_end(const char* address, const char** begin = nullptr) noexcept;
 
 // How large that stack is; 0 where there is none.
 size_t signal_stack_bytes() noexcept;

@@ -289,12 +289,14 @@ bool stack_bounds_of(unsigned long thread, int tid, char** lo, char** hi) noexce
   return bounds_by_library(thread, nullptr, lo, hi);
 }
 
-const char* signal_stack_end(const char* address) noexcept {
+const char* signal_stack_end(const char* address, const char** begin) noexcept {
   KeepErrno keep;
   stack_t stack;
   if (::sigaltstack(nullptr, &stack) != 0 || (stack.ss_flags & SS_DISABLE) != 0) return nullptr;
   const char* const lo = static_cast<const char*>(stack.ss_sp);
-  return address >= lo && address < lo + stack.ss_size ? lo + stack.ss_size : nullptr;
+  if (address < lo || address >= lo + stack.ss_size) return nullptr;
+  if (begin != nullptr) *begin = lo;
+  return lo + stack.ss_size;
 }
 
 size_t signal_stack_bytes() noexcept {

@@ -4,7 +4,11 @@
 //     lost_program global   a raw pointer in a global variable
 //     lost_program thread   a raw pointer handed to another thread through std::thread's arguments
 //     lost_program none     keeps the rules
+//     lost_program signal   keeps the rules, and answers on a signal stack
+#include <sys/mman.h>
+
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
@@ -31,6 +35,32 @@ void leave_watched(std::vector<gc::weak<Item>>& watchers) {
     (void)gc::add_cleanup(
         gc::make<Item>(i), [](int) {}, 0);
   }
+}
+
+// The kernel lays the registers of what it interrupts on the signal stack, where they stay.
+void answer_on_signal_stack() {
+  constexpr std::size_t kBytes = 64 << 10;
+  void* const memory =
+      mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  stack_t stack{};
+  stack.ss_sp = memory;
+  stack.ss_size = kBytes;
+  stack_t before{};
+  if (memory == MAP_FAILED || sigaltstack(&stack, &before) != 0) std::abort();
+  for (int round = 0; round < 4; ++round) {
+    std::atomic<bool> collected{false};
+    std::thread other([&] {
+      runtime::collect();
+      collected = true;
+    });
+    const Item* const item = gc::make<Item>(7);
+    while (!collected) asm volatile("" : : "r"(item));
+    other.join();
+    make_garbage(1u << 20);
+    runtime::collect();
+  }
+  // The thread goes on with what it had; the memory stays mapped.
+  sigaltstack(&before, nullptr);
 }
 
 void collect_and_print(const void* place) {
@@ -66,6 +96,8 @@ int main(int argc, char** argv) {
     runtime::collect();
     stop = true;
     thread.join();
+  } else if (mode == "signal") {
+    answer_on_signal_stack();
   } else {
     const gc::root<Item> list = make_list(1000);
     std::vector<gc::weak<Item>> watchers;

@@ -41,11 +41,14 @@ TEST_CASE("process: findlost=1 reports a raw reference given to std::thread") {
 }
 
 TEST_CASE("process: findlost=1 is silent about a program that keeps the rules") {
-  const ProcessResult result =
-      run_program("lost_program", {"none"}, {.environment = {{"GODEBUG", "findlost=1"}}});
-  CAPTURE(result.err);
-  CHECK(result.exit_code == 0);
-  CHECK(result.err.empty());
+  for (const char* mode : {"none", "signal"}) {
+    CAPTURE(mode);
+    const ProcessResult result =
+        run_program("lost_program", {mode}, {.environment = {{"GODEBUG", "findlost=1"}}});
+    CAPTURE(result.err);
+    CHECK(result.exit_code == 0);
+    CHECK(result.err.empty());
+  }
 }
 
 TEST_CASE("process: without findlost nothing is said") {
