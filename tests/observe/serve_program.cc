@@ -48,6 +48,12 @@ void make_child() {
   std::cout << child << std::endl;
 }
 
+// ThreadSanitizer keeps signals back while the C library reads for iostreams.
+bool next_line(std::string& line) {
+  const runtime::BlockingScope blocking;
+  return static_cast<bool>(std::getline(std::cin, line));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -59,7 +65,7 @@ int main(int argc, char** argv) {
   } else {
     std::cout << "ready" << std::endl;
   }
-  for (std::string line; std::getline(std::cin, line);) {
+  for (std::string line; next_line(line);) {
     if (line.starts_with("serve ")) serve(line.substr(6));
     if (line == "stop") {
       debug::stop_serving();

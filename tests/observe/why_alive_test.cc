@@ -64,7 +64,7 @@ TEST_CASE("why_alive: a gc::root and the way from it") {
   CHECK(path.steps[0].type.find("Link") != std::string::npos);
   CHECK(path.steps[0].offset == sizeof(long));
   CHECK(path.steps[2].object == last.get());
-#if TRICOLOR_CHECKS
+#if TRICOLOR_CHECKS && !TRICOLOR_TSAN  // which leaves places of references unrecorded
   CHECK(path.steps[0].precise);
 #endif
   std::ostringstream text;
