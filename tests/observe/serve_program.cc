@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -40,11 +41,22 @@ void work(std::atomic<bool>& stop) {
 }
 
 void make_child() {
+  int ready[2];
+  if (pipe(ready) != 0) std::abort();
   const pid_t child = fork();
   if (child == 0) {
-    for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(file);
+    for (const int file : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO, ready[0], ready[1]})
+      close(file);
     for (;;) pause();
   }
+  close(ready[1]);
+  char none;
+  {
+    // Until the child has closed its end, and before that what is not its own.
+    const runtime::BlockingScope blocking;
+    while (read(ready[0], &none, 1) < 0) continue;
+  }
+  close(ready[0]);
   std::cout << child << std::endl;
 }
 
