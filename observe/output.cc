@@ -1,5 +1,7 @@
 #include "observe/output.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -33,6 +35,15 @@ bool write_file(const char* what, const std::string& path, std::string_view cont
   }();
   errno = saved_errno;
   return written;
+}
+
+void print(std::string_view text) noexcept {
+  const runtime::NoCancellation whole;
+  while (!text.empty()) {
+    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    if (written < 0 && errno != EINTR) return;
+    if (written > 0) text.remove_prefix(static_cast<size_t>(written));
+  }
 }
 
 }  // namespace tricolor::observe

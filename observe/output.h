@@ -13,6 +13,9 @@ namespace tricolor::observe {
 // False, and a line on stderr that begins with `what`, where the file cannot be written in full.
 bool write_file(const char* what, const std::string& path, std::string_view contents) noexcept;
 
+// To stderr, as it is.
+void print(std::string_view text) noexcept;
+
 // The line alone.
 void report_failure(const char* what, const std::string& path, const char* why) noexcept;
 

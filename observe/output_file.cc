@@ -47,6 +47,11 @@ std::string resolved(const std::string& path) {
 
 }  // namespace
 
+std::string temporary_directory() {
+  const char* const chosen = std::getenv("TMPDIR");
+  return chosen != nullptr && chosen[0] != '\0' ? chosen : "/tmp";
+}
+
 OutputFile::OutputFile(std::string path)
     : path_(resolved(path)), buffer_(std::make_unique<char[]>(kBuffer)) {
   struct stat status {};
@@ -121,8 +126,7 @@ void OutputFile::finish() {
 
 std::string OutputFile::directory() const {
   if (!written_.empty()) return directory_of(path_);
-  const char* const chosen = std::getenv("TMPDIR");
-  return chosen != nullptr && chosen[0] != '\0' ? chosen : "/tmp";
+  return temporary_directory();
 }
 
 Spool::Spool(const std::string& directory)

@@ -13,6 +13,9 @@
 
 namespace tricolor::observe {
 
+// Where files for the meantime lie: TMPDIR, or /tmp.
+std::string temporary_directory();
+
 class OutputFile {
  public:
   explicit OutputFile(std::string path);

@@ -1,9 +1,7 @@
 #include <pthread.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <cstdlib>
 #include <exception>
 #include <memory>
@@ -13,6 +11,7 @@
 #include "gc/helper_threads.h"
 #include "gc/observers.h"
 #include "gc/options.h"
+#include "observe/output.h"
 #include "observe/reports.h"
 #include "observe/stack.h"
 #include "observe/symbols.h"
@@ -151,20 +150,11 @@ void run_reporter(unsigned) noexcept {
   }
 }
 
-void write_text(std::string_view text) noexcept {
-  const runtime::NoCancellation whole;
-  while (!text.empty()) {
-    const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
-    if (written < 0 && errno != EINTR) return;
-    if (written > 0) text.remove_prefix(static_cast<size_t>(written));
-  }
-}
-
 [[noreturn]] void print_and_abort(const Finding& finding) noexcept {
   runtime::report("%s", finding.text);
   try {
     const std::string text = debug::describe(in_words(finding));
-    write_text(std::string_view(text).substr(text.find('\n') + 1));
+    print(std::string_view(text).substr(text.find('\n') + 1));
   } catch (const std::exception&) {
     // The line has been printed.
   }

@@ -13,6 +13,7 @@
 
 #include "observe/cpu_profile.h"
 #include "observe/metrics.h"
+#include "observe/output_file.h"
 #include "observe/profile.h"
 #include "observe/thread_stacks.h"
 #include "observe/timeline.h"
@@ -87,9 +88,7 @@ Response timeline_page(const Request& request) {
 class OwnDirectory {
  public:
   OwnDirectory() {
-    const char* const temporary = std::getenv("TMPDIR");
-    path_ = temporary != nullptr && *temporary != '\0' ? temporary : "/tmp";
-    path_ += "/tricolor-snapshot-XXXXXX";
+    path_ = temporary_directory() + "/tricolor-snapshot-XXXXXX";
     if (::mkdtemp(path_.data()) == nullptr)
       throw std::system_error(errno, std::generic_category(), path_);
   }

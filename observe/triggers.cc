@@ -24,11 +24,8 @@
 #include "observe/triggers.h"
 #include "runtime/base/check.h"
 #include "runtime/base/lock.h"
-#include "runtime/base/no_cancellation.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
-
-#include <unistd.h>
 
 namespace tricolor::observe {
 
@@ -113,13 +110,7 @@ void write_at_exit() noexcept {
 
 void dump_threads() noexcept {
   try {
-    const std::string text = threads_text();
-    const runtime::NoCancellation whole;
-    for (std::string_view rest = text; !rest.empty();) {
-      const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
-      if (written < 0 && errno != EINTR) return;
-      if (written > 0) rest.remove_prefix(static_cast<size_t>(written));
-    }
+    print(threads_text());
   } catch (const std::exception& e) {
     runtime::report("GODEBUG=dumpsignal: the threads cannot be shown: %s", e.what());
   }

@@ -10,28 +10,12 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/directory.hpp"
 #include "tests/subprocess.hpp"
 
 namespace tricolor::tests {
 
 namespace {
-
-class Directory {
- public:
-  Directory() {
-    char name[] = "/tmp/tricolor-profile-XXXXXX";
-    if (mkdtemp(name) == nullptr) FAIL("mkdtemp: " << std::strerror(errno));
-    path_ = name;
-  }
-  ~Directory() { std::filesystem::remove_all(path_); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const noexcept { return path_; }
-
- private:
-  std::string path_;
-};
 
 bool have_pprof() {
   static const bool have = std::system("go tool pprof -help >/dev/null 2>&1") % 256 == 0 &&

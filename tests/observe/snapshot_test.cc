@@ -1,13 +1,13 @@
 // debug::write_heap_snapshot(): the file is there as a whole or not at all, whatever goes wrong.
 // What is in it, the tests of tools/heap look at.
 
-#include <dirent.h>
 #include <sys/stat.h>
 
 #include <csignal>
 #include <fstream>
 #include <system_error>
 
+#include "tests/directory.hpp"
 #include "tests/subprocess.hpp"
 
 #include <tricolor/debug.hpp>
@@ -20,32 +20,6 @@ namespace {
 struct Item {
   gc::ptr<Item> next;
   long number = 0;
-};
-
-class Directory {
- public:
-  Directory() {
-    char name[] = "/tmp/tricolor-snapshot.XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  ~Directory() {
-    for (const std::string& name : names()) unlink((path_ + "/" + name).c_str());
-    rmdir(path_.c_str());
-  }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  std::vector<std::string> names() const {
-    std::vector<std::string> found;
-    DIR* const directory = opendir(path_.c_str());
-    while (const dirent* const entry = readdir(directory)) {
-      if (entry->d_name[0] != '.') found.emplace_back(entry->d_name);
-    }
-    closedir(directory);
-    return found;
-  }
-
- private:
-  std::string path_;
 };
 
 std::string contents(const std::string& path) {

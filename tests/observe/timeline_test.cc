@@ -11,6 +11,7 @@
 
 #include "observe/time_ring.h"
 #include "observe/timeline.h"
+#include "tests/directory.hpp"
 #include "tests/subprocess.hpp"
 
 #include <tricolor/debug.hpp>
@@ -18,26 +19,6 @@
 namespace tricolor::tests {
 
 namespace {
-
-class Directory {
- public:
-  Directory() {
-    char name[] = "/tmp/tricolor-timeline-XXXXXX";
-    if (mkdtemp(name) == nullptr) FAIL("mkdtemp: " << std::strerror(errno));
-    path_ = name;
-  }
-  ~Directory() { std::filesystem::remove_all(path_); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  const std::string& path() const noexcept { return path_; }
-  std::ptrdiff_t files() const {
-    return std::distance(std::filesystem::directory_iterator(path_), {});
-  }
-
- private:
-  std::string path_;
-};
 
 bool have_python() {
   static const bool have = std::system("python3 -c '' >/dev/null 2>&1") == 0;
@@ -146,7 +127,7 @@ TEST_CASE("timeline: cycles, their phases, and what threads did") {
   runtime::collect();
   const runtime::MemStats after = mem_stats();
   CHECK(debug::stop_timeline());
-  CHECK(directory.files() == 1);
+  CHECK(directory.names().size() == 1);
   if (!have_python()) return;
   std::map<std::string, long> counts = read(path);
   const long cycles = static_cast<long>(after.num_gc - before.num_gc);
@@ -203,7 +184,7 @@ TEST_CASE("timeline: one at a time, and only what was started is stopped") {
   CHECK(debug::stop_timeline());
   CHECK_FALSE(debug::stop_timeline());
   CHECK(std::filesystem::exists(directory / "first"));
-  CHECK(directory.files() == 1);
+  CHECK(directory.names().size() == 1);
   if (have_python()) read(directory / "first");
 }
 
@@ -229,10 +210,10 @@ TEST_CASE("timeline: what cannot be written is an error, and the next one goes w
   }
   CHECK(error == ENOSPC);
   CHECK_FALSE(debug::stop_timeline());
-  CHECK(directory.files() == 0);
+  CHECK(directory.names().size() == 0);
   debug::start_timeline(directory / "timeline");
   CHECK(debug::stop_timeline());
-  CHECK(directory.files() == 1);
+  CHECK(directory.names().size() == 1);
 }
 
 TEST_CASE("timeline: a path means what it meant at the start") {
@@ -280,7 +261,7 @@ TEST_CASE("timeline: a child of fork() records its own, and the parent's stays t
     }
   }
   CHECK(debug::stop_timeline());
-  CHECK(directory.files() == 2);
+  CHECK(directory.names().size() == 2);
   if (!have_python()) return;
   CHECK(read(directory / "child")["cycle"] > 0);
   CHECK(read(directory / "parent")["cycle"] > 0);
@@ -296,7 +277,7 @@ TEST_CASE("timeline: started and stopped back to back while threads allocate") {
     if (i % 3 == 0) churn(scaled(5000));
     CHECK(debug::stop_timeline());
   }
-  CHECK(directory.files() == 3);
+  CHECK(directory.names().size() == 3);
   if (!have_python()) return;
   for (const char* name : {"timeline.0", "timeline.1", "timeline.2"}) read(directory / name);
 }
