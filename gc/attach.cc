@@ -9,11 +9,11 @@
 #include "gc/collector.h"
 #include "gc/exit_watch.h"
 #include "gc/finalizer_thread.h"
-#include "gc/find_lost.h"
 #include "gc/fork.h"
 #include "gc/helper_threads.h"
 #include "gc/hooks.h"
 #include "gc/observers.h"
+#include "gc/old_frames.h"
 #include "gc/options.h"
 #include "gc/pacing.h"
 #include "gc/phase.h"
@@ -126,7 +126,7 @@ void thread_detached(Thread& thread) noexcept {
   fold_statistics(thread);
   data.allocates_black = false;
   if (&thread != Thread::current()) return;  // one that is gone
-  if (gc::options().findlost) gc::forget_old_frames();
+  gc::forget_old_frames();
   if (const auto forget = gc::g_forget_at_detach.load(std::memory_order_relaxed)) forget();
 }
 

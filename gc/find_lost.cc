@@ -167,21 +167,6 @@ size_t read_maps(char* text) noexcept {
 
 }  // namespace
 
-// A sanitizer would set red zones around the array, and what lies in those would stay.
-__attribute__((noinline, no_sanitize("address"))) void forget_old_frames() noexcept {
-  // As much as there is room for, down to a page that the handshake's signal may need.
-  constexpr size_t kMost = size_t{32} << 10;
-  constexpr size_t kKept = size_t{8} << 10;
-  const auto* const here = static_cast<const char*>(__builtin_frame_address(0));
-  const runtime::Thread* const thread = runtime::Thread::current();
-  if (thread == nullptr || here < thread->stack_lo || here >= thread->stack_hi) return;
-  const auto room = static_cast<size_t>(here - thread->stack_lo);
-  if (room <= kKept) return;
-  const size_t bytes = std::min(room - kKept, kMost);
-  auto* const frames = static_cast<volatile char*>(__builtin_alloca(bytes));
-  for (size_t i = 0; i < bytes; ++i) frames[i] = 0;
-}
-
 void find_lost() noexcept {
   const runtime::NoCancellation whole;
   auto* const text = static_cast<char*>(os::map(kMapsBytes));

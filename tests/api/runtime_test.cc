@@ -9,16 +9,18 @@
 namespace tricolor::tests {
 namespace {
 
-// What is dropped is of another size than what is used: an address on a stack keeps the cell before
-// its own as well ([stacks.boundary]).
+// What is dropped is of another size than what is used, and nobody collects before all have dropped:
+// an address on a stack keeps the cell before its own as well ([stacks.boundary]).
 TEST_CASE("collect: from many threads at once") {
   using Dropped = std::array<std::uint64_t, 50>;
   static_assert(sizeof(Dropped) > 2 * sizeof(Node));
   Findings findings;
+  std::barrier all_have_dropped(6);
   on_threads(6, [&](std::size_t t) {
     gc::root<Node> node = gc::make<Node>(t);
     gc::weak<Dropped> dropped;
     on_fresh_thread([&] { dropped = gc::make<Dropped>(); });
+    all_have_dropped.arrive_and_wait();
     for (std::size_t i = 0; i < scaled(20); ++i) {
       runtime::collect();
       findings.expect(node->intact() && node->key == t, "a root was lost");

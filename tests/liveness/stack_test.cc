@@ -251,5 +251,30 @@ TEST_CASE("stack: what a thread held goes when it ends") {
   CHECK(census.reclaimed());
 }
 
+[[gnu::noinline]] void leave_on_stack(Census& census) {
+  Node* volatile left[200];
+  for (auto& node : left) {
+    Node* const fresh = gc::make<Node>(1);
+    census.add(fresh);
+    node = fresh;
+  }
+}
+
+// Its array holds what was on the stack before.
+[[gnu::noinline]] void collect_above_what_was_left() {
+  Node* untouched[200];
+  asm volatile("" : "=m"(untouched));
+  runtime::collect();
+  asm volatile("" : : "m"(untouched));
+}
+
+// The C library gives the first thread's stack to the second.
+TEST_CASE("[stacks.left] stack: what a thread left keeps nothing alive on the next that has it") {
+  Census census;
+  on_fresh_thread([&] { leave_on_stack(census); });
+  on_fresh_thread([] { collect_above_what_was_left(); });
+  CHECK(census.reclaimed());
+}
+
 }  // namespace
 }  // namespace tricolor::tests
