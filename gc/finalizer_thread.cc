@@ -215,6 +215,7 @@ void FinalizerThread::forget_thread() noexcept {
     unattached_ = false;
     patience_.reset();
     self_.store(nullptr, std::memory_order_relaxed);
+    tid_.store(0, std::memory_order_relaxed);
   }
   if (on_this_thread()) return;  // what it runs goes on
   g_dead_cells.orphan();
@@ -248,6 +249,7 @@ void FinalizerThread::main_loop() noexcept {
   }
   Thread& self = *Thread::current();
   self_.store(&self, std::memory_order_relaxed);
+  tid_.store(runtime::os::tid(), std::memory_order_relaxed);
   {
     const runtime::RuntimeScope scope(self);
     const std::lock_guard guard(lock_);
@@ -381,6 +383,11 @@ bool FinalizerThread::wait_for_turn(int64_t at_most_ns) noexcept {
     const runtime::BlockedWait wait(Thread::current());
     runtime::os::sleep_ns(50'000);
   }
+}
+
+bool FinalizerThread::is_runnable() const noexcept {
+  const int tid = tid_.load(std::memory_order_relaxed);
+  return tid != 0 && runtime::os::is_runnable(tid);
 }
 
 bool FinalizerThread::on_this_thread() const noexcept {

@@ -87,6 +87,10 @@ class FinalizerThread {
            done_dead_.load(std::memory_order_relaxed) + static_cast<uint64_t>(g_dead_cells.begun());
   }
 
+  // Whether its own thread has something to do and is not held up but for want of a processor. Asks
+  // the system.
+  bool is_runnable() const noexcept;
+
   // Waits until wake_for_room() has been called, or until `at_most_ns` have passed.
   void wait_for_room(runtime::Thread& thread, int64_t at_most_ns) noexcept;
 
@@ -156,6 +160,7 @@ class FinalizerThread {
   // The record of the thread of its own: stored by itself, compared by the child of a fork()
   // (relaxed: equal only on that thread).
   std::atomic<const void*> self_{nullptr};
+  std::atomic<int> tid_{0};  // of the same thread (relaxed: a number); 0: there is none
 };
 
 // Never destroyed.

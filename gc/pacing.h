@@ -14,7 +14,8 @@
 //                  and end with the cycle alone. Threads that wait leave the processors to those that hold it up.
 // [pacing.dead]    a thread that allocates while what waits to be destroyed comes to more than a quarter of the goal,
 //                  and 1 MiB, waits for the finalizer thread: up to 20 ms for each kChargeStep, in proportion longer
-//                  where there is more, and not at all where nothing gets done.
+//                  where there is more, and not at all where nothing gets done, be it for want of a processor for
+//                  more than a second.
 // [pacing.external] memory that objects own outside (adjust_external_memory) counts as heap. What the dead own of it is
 //                  known when they are destroyed: until then all that has come since the last time counts as
 //                  theirs, and neither starts a cycle nor raises the goal.
@@ -47,6 +48,7 @@ class Pacing {
   static constexpr int64_t kQueueLookNs = 1'000'000;
   static constexpr int64_t kQueueWaitNs = 20'000'000;
   static constexpr int64_t kQueueStuckNs = 50'000'000;
+  static constexpr int64_t kQueueStarvedNs = 1'000'000'000;  // by other processes, or a long destructor
   static constexpr int64_t kAccountNs = CpuLimiter::kRimPerProcessorNs / 2;
 
   void init();

@@ -42,7 +42,8 @@ void Pacing::wait_for_the_dead(Thread& thread) noexcept {
     if (const uint64_t seen = finalizers.progress(); seen != done) {
       done = seen;
       progress = now;
-    } else if (now - progress > kQueueStuckNs) {
+    } else if (now - progress > kQueueStuckNs &&
+               (now - progress > kQueueStarvedNs || !finalizers.is_runnable())) {
       data.gave_up_at = done;  // a destructor may wait for a lock of this thread's
       break;
     }

@@ -77,6 +77,10 @@ void name_thread(const char* name) noexcept;
 int tid() noexcept;
 int pid() noexcept;
 
+// Whether a thread of this process runs or waits for nothing but a processor; false where the system
+// does not tell.
+[[nodiscard]] bool is_runnable(int tid) noexcept;
+
 // Sends a signal that carries `cookie` (si_code SI_QUEUE), where the system has room for that. 0,
 // or why it was not sent: ESRCH when there is no such thread, EAGAIN when the system has no room at
 // all.

@@ -17,8 +17,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "runtime/base/bits.h"
+#include "runtime/base/check.h"
 #include "runtime/base/no_cancellation.h"
 #include "runtime/os/os.h"
 
@@ -241,6 +243,15 @@ void name_thread(const char* name) noexcept {
 
 int tid() noexcept { return static_cast<int>(::syscall(SYS_gettid)); }
 int pid() noexcept { return ::getpid(); }
+
+bool is_runnable(int tid) noexcept {
+  char path[64];
+  char text[512];
+  format_to(path, sizeof path, "/proc/self/task/%d/stat", tid);
+  const std::string_view stat(text, read_file(path, text, sizeof text));
+  const size_t name_end = stat.rfind(')');  // a name may have brackets of its own
+  return name_end != std::string_view::npos && stat.substr(name_end + 1).starts_with(" R");
+}
 
 int signal_thread(int pid, int tid, int signal, const void* cookie) noexcept {
   KeepErrno keep;

@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -171,6 +172,28 @@ TEST_CASE("a signal reaches the thread it names") {
   thread.join();
   CHECK(signals_seen.load() == receiver.load());
   ::sigaction(SIGURG, &before, nullptr);
+}
+
+TEST_CASE("a thread is runnable unless it waits for something but a processor") {
+  CHECK(os::is_runnable(os::tid()));
+  CHECK(!os::is_runnable(0));
+  std::atomic<int> waiter{0};
+  std::atomic<bool> spins{true};
+  std::mutex held;
+  std::unique_lock lock(held);
+  std::thread thread([&] {
+    os::name_thread(") S (");
+    waiter.store(os::tid());
+    while (spins.load()) {
+    }
+    const std::lock_guard wait(held);
+  });
+  while (waiter.load() == 0) os::yield();
+  CHECK(os::is_runnable(waiter.load()));
+  spins.store(false);
+  while (os::is_runnable(waiter.load())) os::yield();
+  lock.unlock();
+  thread.join();
 }
 
 TEST_CASE("sleeping outlasts signals") {
