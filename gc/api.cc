@@ -16,6 +16,7 @@
 #include "gc/stacks.h"
 #include "gc/stats.h"
 #include "runtime/base/check.h"
+#include "runtime/base/poison.h"
 #include "runtime/heap/allocate.h"
 #include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/collector_hooks.h"
@@ -236,9 +237,17 @@ TRICOLOR_ALLOCATOR void* allocate_with_tail(std::size_t before, std::size_t coun
   return take_array(before, count, element_size, alignment, kind, true, cell_size, type);
 }
 
+// [poison.free]
+void set_red_zone(const void* array, std::size_t used) noexcept {
+  const runtime::Span& span = *g_heap.find_allocated(array).span;
+  if (span.kind != Kind::kLeaf) return;
+  runtime::poison(static_cast<const char*>(array) + used, span.cell_size - kWord - used);
+}
+
 std::size_t array_room(const void* array) noexcept {
   const Cell cell = g_heap.find_allocated(array);
   const Kind kind = cell.span->kind;
+  runtime::unpoison(array, cell.span->cell_size);
   return kind == Kind::kLeafWhole ? cell.span->cell_size : cell.span->cell_size - array_extra(kind);
 }
 

@@ -13,6 +13,7 @@
 #include "gc/sweep.h"
 #include "gc/types.h"
 #include "runtime/base/check.h"
+#include "runtime/base/poison.h"
 #include "runtime/heap/allocate.h"
 #include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/central.h"
@@ -63,7 +64,10 @@ void free_object(Thread& thread, Cell cell) noexcept {
         (span.pending->words()[cell.index / 64] >> (cell.index % 64) & 1) != 0) {
       return;
     }
-    if (detail::load_word(TRICOLOR_THIS_THREAD.marking)) return;  // [destroy.not-while-marking]
+    if (detail::load_word(TRICOLOR_THIS_THREAD.marking)) {  // [destroy.not-while-marking]
+      if (detail::is_leaf_kind(span.kind)) runtime::poison(g_heap.cell_address(cell), size);
+      return;
+    }
     runtime::sweep_locked(span);
     if (!g_heap.is_allocated(cell)) return;  // that sweep has freed it
     // [destroy.before-sweep] From here on no sweep comes before this thread has left the runtime.
@@ -71,6 +75,7 @@ void free_object(Thread& thread, Cell cell) noexcept {
     if (g_held.holds(cell)) return;  // [held.sweep]
   }
   if (options().clobberfree) {
+    runtime::unpoison(g_heap.cell_address(cell), size);
     std::memset(g_heap.cell_address(cell), 0xdb, size - detail::kWord);
     detail::store_word(detail::hidden_word(g_heap.cell_address(cell), size, 1),
                        static_cast<void*>(nullptr));  // nothing to destroy

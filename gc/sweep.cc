@@ -120,6 +120,7 @@ uint64_t Sweeper::queue_destructors(Span& span, uint32_t word, uint64_t dead) no
 }
 
 void Sweeper::clobber(const Span& span, uint32_t word, uint64_t dead) const noexcept {
+  runtime::unpoison_cells(span, word, dead);
   for (uint64_t rest = dead; rest != 0; rest &= rest - 1) {
     const uint32_t index = word * 64 + static_cast<uint32_t>(std::countr_zero(rest));
     std::memset(g_heap.cell_address(span, index), 0xdb, span.cell_size);
@@ -150,6 +151,7 @@ SweptSpan Sweeper::sweep_locked(Span& span) noexcept {
     }
     if (dead != 0) {
       if (__builtin_expect(clobber_, 0)) clobber(span, w, dead);
+      runtime::poison_cells(span, w, dead);
       freed += static_cast<uint32_t>(std::popcount(dead));
       __atomic_store_n(alloc + w, (used & ~dead) | tail, __ATOMIC_RELAXED);
     }

@@ -104,6 +104,9 @@ template <class T, class E, class... Args>
     detail::store_word(detail::hidden_word(cell, cell_size, 1),
                        const_cast<void*>(static_cast<const void*>(&detail::kTailedType<T, E>)));
   }
+#if TRICOLOR_ASAN
+  detail::set_red_zone(cell, std::max(sizeof(T), offset + sizeof(E) * count));
+#endif
   asm("" : "+r"(object));
   return object;
 }
@@ -122,6 +125,9 @@ template <class T>
   detail::record_type(cell, sizeof(T) * count, &detail::kTypeInfo<std::remove_cv_t<T>, true>);
 #endif
   std::remove_cv_t<T>* elements = static_cast<std::remove_cv_t<T>*>(cell);
+#if TRICOLOR_ASAN
+  detail::set_red_zone(cell, sizeof(T) * count);
+#endif
   asm("" : "+r"(elements));
   return elements;
 }
@@ -140,6 +146,9 @@ template <class T>
   Element* const elements = const_cast<Element*>(array);
   std::uninitialized_value_construct_n(elements + size, count - size);
   detail::set_array_size(elements, count);
+#if TRICOLOR_ASAN
+  detail::set_red_zone(elements, sizeof(T) * count);
+#endif
   return true;
 }
 

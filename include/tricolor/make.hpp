@@ -26,6 +26,8 @@ namespace detail {
                                                               const TypeInfo* type);
 [[nodiscard]] TRICOLOR_API std::size_t array_size_of(const void* array,
                                                      std::size_t element_size) noexcept;
+// Behind the first `used` bytes, for AddressSanitizer, where nothing scans the array.
+TRICOLOR_API void set_red_zone(const void* array, std::size_t used) noexcept;
 TRICOLOR_API void destroy_object(void* object) noexcept;
 [[nodiscard]] TRICOLOR_API bool is_live_object(const void* address) noexcept;
 #if TRICOLOR_CHECKS
@@ -113,6 +115,9 @@ template <class T>
         detail::hidden_word(cell, cell_size, 1),
         const_cast<void*>(static_cast<const void*>(&detail::kTypeInfo<Element, true>)));
   }
+#if TRICOLOR_ASAN
+  detail::set_red_zone(cell, sizeof(Element) * count);
+#endif
   asm("" : "+r"(elements));
   return elements;
 }

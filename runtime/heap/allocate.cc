@@ -90,6 +90,7 @@ bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, Handout&
     const unsigned most = most_cells(thread, span.cell_size, handout.sampled);
     if (most < 64) taken = lowest_bits(taken, most);
     __atomic_store_n(alloc + w, before | taken, __ATOMIC_RELAXED);
+    unpoison_cells(span, w, taken);
     if (span.kind == Kind::kDestructor) clear_hidden_words(span, w, taken);
     if (__builtin_expect(zero_early(), 0)) zero_cells(span, w, taken);
     if (allocates_black(thread, generation)) mark_cells(span, w, taken);  // [alloc.black]
@@ -151,6 +152,7 @@ void return_unused(Thread& thread, unsigned cache_index, Span& span) noexcept {
   const uint32_t w = static_cast<uint32_t>(entry.base - g_heap.cell_address(span, 0)) /
                      static_cast<uint32_t>(span.cell_size) / 64;
   store_word(entry.free, uint64_t{0});
+  poison_cells(span, w, unused);
   uint64_t* const alloc = g_heap.alloc_words(span) + w;
   __atomic_store_n(alloc, __atomic_load_n(alloc, __ATOMIC_RELAXED) & ~unused, __ATOMIC_RELAXED);
   __atomic_fetch_and(g_heap.mark_words(span) + w, ~unused, __ATOMIC_RELAXED);
@@ -185,14 +187,18 @@ void mark_unused_cells(Thread& thread) noexcept {
 void free_cell(Thread& thread, Span& span, uint32_t index) noexcept {
   const unsigned cache_index = span.cache_index();
   const uint64_t bit = uint64_t{1} << (index % 64);
-  if (zero_early()) zero_cells(span, index / 64, bit);
+  if (zero_early()) {
+    unpoison_cells(span, index / 64, bit);
+    zero_cells(span, index / 64, bit);
+  }
+  poison_cells(span, index / 64, bit);
   CacheEntry& entry = thread.cache[cache_index];
   // The word this thread is handing out: the cell is its next one. Its alloc bit stays. Handed out
   // anew, it is counted anew. [watch.samples] [watch.types]
   const auto size = static_cast<int64_t>(span.cell_size);
   if (thread.spans[cache_index] == &span &&
       entry.base == g_heap.cell_address(span, index / 64 * 64) && thread.until_sample >= size &&
-      !g_hands_out_singly) {
+      !g_hands_out_singly && !poisons()) {
     thread.until_sample -= size;
     store_word(entry.free, entry.free | bit);
     std::atomic<uint64_t>& handed = thread.handed[cache_index];

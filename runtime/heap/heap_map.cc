@@ -7,6 +7,7 @@
 
 #include "runtime/arch/cpu.h"
 #include "runtime/base/check.h"
+#include "runtime/base/poison.h"
 #include "runtime/os/os.h"
 
 #include <tricolor/detail/config.hpp>
@@ -54,6 +55,8 @@ bool HeapMap::init() noexcept {
     if (base_ == nullptr) continue;
     if (reserve_tables(bytes >> kPageShift)) {
       reserved_bytes_ = bytes;
+      register_leak_roots(base_, bytes);
+      register_leak_roots(spans_, (bytes >> kPageShift) * sizeof(*spans_));
       return true;
     }
     os::unmap(base_, bytes);

@@ -92,6 +92,7 @@ Span* Spans::create_small(Kind kind, unsigned size_class) noexcept {
   const gc::detail::SizeClass& table = kSizeClasses[size_class];
   const PageRun run = pages_.allocate(table.pages, max_heap_bytes());
   if (!run) return nullptr;
+  poison(g_heap.page_address(run.first), size_t{run.count} << kPageShift);
   return setup(run, kind, size_class, table.size, table.cells, nullptr);
 }
 
@@ -102,6 +103,8 @@ Span* Spans::create_large(const Thread& thread, Kind kind, size_t size, PageRun&
   if (!run) return nullptr;
   // The hidden words must read as "nothing to destroy" before anybody can look.
   char* const memory = g_heap.page_address(run.first);
+  unpoison(memory, size);
+  poison(memory + size, (pages << kPageShift) - size);
   if (!run.zeroed) {
     const size_t cleared = zero_early() ? size : 2 * sizeof(void*);
     std::memset(memory + size - cleared, 0, cleared);
@@ -120,6 +123,7 @@ bool Spans::destroy(Span& span) noexcept {
     std::free(span.pending);
     span.pending = nullptr;
     g_heap.retire_span(span);
+    poison(g_heap.page_address(run.first), size_t{run.count} << kPageShift);
   }
   spans_in_use_.fetch_sub(1, std::memory_order_relaxed);
   pages_.free(run);

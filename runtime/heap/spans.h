@@ -15,11 +15,13 @@
 // Threads: any, in a runtime section; not in a signal handler.
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 
 #include "runtime/base/lock.h"
+#include "runtime/base/poison.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/heap/page_heap.h"
 #include "runtime/heap/span.h"
@@ -91,6 +93,20 @@ Span* Spans::next(uint32_t& page, Visit visit) noexcept {
     return span;
   }
   return nullptr;
+}
+
+// [poison.free] The cells of one word of the span.
+inline void poison_cells(const Span& span, uint32_t word, uint64_t cells) noexcept {
+  if (!poisons()) return;
+  for (; cells != 0; cells &= cells - 1)
+    poison(g_heap.cell_address(span, word * 64 + static_cast<uint32_t>(std::countr_zero(cells))),
+           span.cell_size);
+}
+inline void unpoison_cells(const Span& span, uint32_t word, uint64_t cells) noexcept {
+  if (!poisons()) return;
+  for (; cells != 0; cells &= cells - 1)
+    unpoison(g_heap.cell_address(span, word * 64 + static_cast<uint32_t>(std::countr_zero(cells))),
+             span.cell_size);
 }
 
 inline Span* Spans::next(uint32_t& page) noexcept {
