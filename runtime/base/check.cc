@@ -13,14 +13,6 @@
 #include "runtime/base/end_program.h"
 #include "runtime/base/no_cancellation.h"
 
-namespace tricolor::internal {
-#if TRICOLOR_CHECKS
-constexpr char library_with_checks = 1;
-#else
-constexpr char library_without_checks = 1;
-#endif
-}  // namespace tricolor::internal
-
 namespace tricolor::runtime {
 namespace {
 

@@ -4,6 +4,7 @@
 //     misuse_program ptr-in-heap    a gc::ptr in malloc memory
 //     misuse_program ptr-global     a gc::ptr with static storage
 //     misuse_program ptr-constinit  one that is initialised at compile time
+//     misuse_program delete         deletes a collected object; unique-ptr, delete-array: so they do
 //     misuse_program none           keeps the rules
 #include <memory>
 #include <string_view>
@@ -26,6 +27,13 @@ struct Offender {
 }
 
 constinit gc::ptr<Item> constant_ptr;
+
+template <class T>
+T* printed(T* object) {
+  std::printf("object %p\n", static_cast<void*>(object));
+  std::fflush(stdout);
+  return object;
+}
 
 }  // namespace
 
@@ -51,6 +59,12 @@ int main(int argc, char** argv) {
   } else if (mode == "ptr-constinit") {
     constant_ptr = gc::make<Item>(1);
     std::printf("object %p\n", static_cast<void*>(&constant_ptr));
+  } else if (mode == "delete") {
+    delete printed(gc::make<Item>(1));
+  } else if (mode == "unique-ptr") {
+    const std::unique_ptr<Item> owner(printed(gc::make<Item>(1)));
+  } else if (mode == "delete-array") {
+    delete[] printed(gc::make_array<char>(100));
   } else {
     const gc::root<Item> list = make_list(1000);
     const gc::ptr<Item> local = list.get();
