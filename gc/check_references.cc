@@ -15,6 +15,7 @@
 #include "gc/open_roots.h"
 #include "gc/roots.h"
 #include "gc/stacks.h"
+#include "gc/told.h"
 #include "gc/verify.h"
 #include "runtime/base/check.h"
 #include "runtime/finding.h"
@@ -48,6 +49,8 @@ runtime::Lock g_table_lock{runtime::LockRank::leaf};
 runtime::SideTable<uint64_t> g_reference_words;
 std::atomic<size_t> g_reference_words_end{0};
 std::atomic<int> g_reports{0};
+constinit Told g_told_fields;
+constinit Told g_told_slots;
 
 bool table_reaches(size_t word) {
   const size_t needed = word / 64 + 1;
@@ -173,6 +176,13 @@ void add_stack(Thread& thread, runtime::StackView stack) noexcept {
   });
 }
 
+// Fields of one type are one place; without a type each object's is.
+uintptr_t field_key(const char* object, size_t at) noexcept {
+  const void* const type = runtime::g_allocation_watch->noted_type(object);
+  const void* const holder = type != nullptr ? type : object;
+  return reinterpret_cast<uintptr_t>(holder) + at;
+}
+
 void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {
   for (uint32_t i = 0; i < span.cells && reports < kMostReports; ++i) {
     const Cell cell{&span, i};
@@ -183,11 +193,12 @@ void report_holder(const ExactMark& exact, Span& span, int& reports) noexcept {
       const void* const target = *reinterpret_cast<void* const volatile*>(object + at);
       const Cell found = g_heap.find_allocated(target);
       if (!found || exact.is_reached(found) || is_reference_word(object + at)) continue;
+      if (!g_told_fields.add(field_key(object, at))) continue;
       ++reports;
       int length = 0;
       const char* const type = type_of(object, length);
       runtime::report_found(
-          "rule 1",
+          "rule 1", {g_heap.cell_address(found), nullptr},
           "rule 1: the raw word at offset %zu of the %.*s at %p is all that leads to the object at "
           "%p: a reference from "
           "one collected object to another is a gc::ptr",
@@ -206,6 +217,7 @@ bool is_untraced(const void* slot) noexcept {
 
 // Outside of runtime sections: a handler of the program's may hear of it.
 TRICOLOR_ALLOCATOR void report_untraced(const void* slot, const char* type) noexcept {
+  if (!g_told_slots.add(reinterpret_cast<uintptr_t>(slot))) return;
   if (g_reports.fetch_add(1, std::memory_order_relaxed) >= kMostReports) return;
   const std::string_view name(type);
   runtime::report_here(

@@ -395,7 +395,7 @@ void Collector::clear() {
   tell_heap();
   ephemerons().clear_dead();  // [ephemeron.dead]
   if (!specials().empty()) specials().process_dead();
-  if (options().gccheckmark || options().findlost) verify_marks(*self());
+  verify_marks(forced_);
   if (forced_) report_raw_references(*self());
   if (g_held.wanted()) g_held.take(*self());
 }

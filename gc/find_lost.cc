@@ -12,13 +12,17 @@
 
 #include "gc/open_roots.h"
 #include "gc/thread_data.h"
+#include "gc/told.h"
 #include "gc/workers.h"
 #include "runtime/base/check.h"
 #include "runtime/base/no_cancellation.h"
 #include "runtime/finding.h"
+#include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
+
+#include <tricolor/detail/layout.hpp>
 
 namespace tricolor::gc {
 
@@ -33,6 +37,8 @@ constexpr size_t kChunkWords = 8192;
 constexpr int kMostReports = 20;
 // A larger mapping is address space that somebody has set aside: a sanitizer's shadow, for one.
 constexpr uintptr_t kMostMappingBytes = uintptr_t{64} << 30;
+
+constinit Told g_told;
 
 struct Mapping {
   uintptr_t lo;
@@ -123,6 +129,21 @@ class Pagemap {
   std::array<uint64_t, 1024> entries_;
 };
 
+// "the Job" where types are recorded.
+void report_lost(Cell cell, uintptr_t place, const Mapping& mapping) noexcept {
+  const void* const object = g_heap.cell_address(cell);
+  const detail::TypeInfo* const type = runtime::g_allocation_watch->noted_type(object);
+  const std::string_view name = type == nullptr ? "object" : type->name;
+  runtime::report_found(
+      // NOLINTNEXTLINE(performance-no-int-to-ptr)
+      "findlost", {object, reinterpret_cast<const void*>(place)},
+      "findlost: the %.*s%s at %p (%zu bytes) is about to be reclaimed, but the word at 0x%zx "
+      "(%.*s) points to it: a reference in memory that is not collected is a gc::root",
+      static_cast<int>(name.size()), name.data(), type != nullptr && type->array ? "[]" : "",
+      object, cell.span->cell_size, static_cast<size_t>(place),
+      static_cast<int>(mapping.name.size()), mapping.name.data());
+}
+
 void search(const Mapping& mapping, Pagemap& pagemap, uintptr_t* chunk, int& reports) noexcept {
   for (uintptr_t at = mapping.lo; at < mapping.hi && reports < kMostReports;
        at += kChunkWords * sizeof(uintptr_t)) {
@@ -139,15 +160,9 @@ void search(const Mapping& mapping, Pagemap& pagemap, uintptr_t* chunk, int& rep
       const Cell cell = g_heap.find_allocated(target);
       if (!cell || g_heap.is_marked(cell)) continue;
       const uintptr_t place = at + i * sizeof(uintptr_t);
-      if (is_runtime_word(place)) continue;
+      if (is_runtime_word(place) || !g_told.add(place)) continue;
       ++reports;
-      runtime::report_found(
-          "findlost",
-          "findlost: the object at %p (%zu bytes) is about to be reclaimed, but the word at 0x%zx "
-          "(%.*s) points to it: "
-          "a reference in memory that is not collected is a gc::root",
-          static_cast<void*>(g_heap.cell_address(cell)), cell.span->cell_size,
-          static_cast<size_t>(place), static_cast<int>(mapping.name.size()), mapping.name.data());
+      report_lost(cell, place, mapping);
     }
   }
 }

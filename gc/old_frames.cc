@@ -10,8 +10,8 @@ namespace tricolor::gc {
 
 // A sanitizer would set red zones around the array, and what lies in those would stay.
 __attribute__((noinline, no_sanitize("address"))) void forget_old_frames() noexcept {
-  // The C library keeps 16 KiB below what a thread still uses as it ends, and gives the rest back to
-  // the system. The lowest 8 KiB are left for the handshake's signal.
+  // The C library keeps 16 KiB below what a thread still uses as it ends, and gives the rest back
+  // to the system. The lowest 8 KiB are left for the handshake's signal.
   constexpr std::ptrdiff_t kStays = 16 << 10;
   constexpr std::ptrdiff_t kSignal = 8 << 10;
   const auto* const here = static_cast<const char*>(__builtin_frame_address(0));

@@ -7,7 +7,8 @@
 
 namespace tricolor::gc {
 
-// Clears the stack below the caller's frame, as far down as it outlives the thread. The thread's own.
+// Clears the stack below the caller's frame, as far down as it outlives the thread. The thread's
+// own.
 void forget_old_frames() noexcept;
 
 }  // namespace tricolor::gc

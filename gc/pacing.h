@@ -48,7 +48,8 @@ class Pacing {
   static constexpr int64_t kQueueLookNs = 1'000'000;
   static constexpr int64_t kQueueWaitNs = 20'000'000;
   static constexpr int64_t kQueueStuckNs = 50'000'000;
-  static constexpr int64_t kQueueStarvedNs = 1'000'000'000;  // by other processes, or a long destructor
+  static constexpr int64_t kQueueStarvedNs =
+      1'000'000'000;  // by other processes, or a long destructor
   static constexpr int64_t kAccountNs = CpuLimiter::kRimPerProcessorNs / 2;
 
   void init();

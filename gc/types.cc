@@ -100,7 +100,7 @@ bool Types::check(const TypeInfo* type) noexcept {
   }
   if (reported_.exchange(type, std::memory_order_relaxed) != type) {
     runtime::report_found(
-        "unloaded type",
+        "unloaded type", {},
         "an object has died whose type (at %p) lay in a shared library that was unloaded: its "
         "destructor does not run. Before dlclose(), drop such objects",
         static_cast<const void*>(type));

@@ -8,6 +8,7 @@
 #include "gc/options.h"
 #include "gc/roots.h"
 #include "runtime/base/check.h"
+#include "runtime/base/poison.h"
 #include "runtime/handshake.h"
 #include "runtime/heap/spans.h"
 
@@ -83,10 +84,18 @@ bool stop_for_check(runtime::Handshake::Action action) noexcept {
   return false;
 }
 
-void verify_marks(Thread&) noexcept {
-  if (!stop_for_check(nothing)) return;
+// The checking build searches when somebody asked for the collection. Not under a sanitizer: those
+// keep much of what is free, and AddressSanitizer tells of what is used after it is reclaimed.
+static bool wants_search(bool forced) noexcept {
+  if (options().findlost_given) return options().findlost;
+  return TRICOLOR_CHECKS != 0 && !TRICOLOR_TSAN && !TRICOLOR_ASAN && !runtime::poisons() && forced;
+}
+
+void verify_marks(bool forced) noexcept {
+  const bool searches = wants_search(forced);
+  if ((!options().gccheckmark && !searches) || !stop_for_check(nothing)) return;
   if (options().gccheckmark) check_marks();
-  if (options().findlost) find_lost();
+  if (searches) find_lost();
   runtime::g_handshake.resume();
 }
 

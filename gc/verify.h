@@ -7,7 +7,8 @@
 //                  nobody has stored since.
 //   findlost=1     every writable mapping of the process is searched for words that point to what is about to be
 //                  reclaimed, and their places are reported: a raw reference that was handed to another thread, or
-//                  lies in memory that is not traced. A report may be stale memory; a bug it names is real.
+//                  lies in memory that is not traced. A report may be stale memory; a bug it names is real. The
+//                  checking build does so after collect() unless it is 0.
 //
 // Threads: the collector, after the weak gate is closed and before H4. No malloc: a stopped thread may be inside it.
 
@@ -19,7 +20,8 @@ namespace tricolor::gc {
 
 // In a stop, behind marking: every object that open memory refers to is marked.
 void verify_open_roots(OpenRoots& open) noexcept;
-void verify_marks(runtime::Thread& self) noexcept;
+// `forced`: somebody waits for this cycle.
+void verify_marks(bool forced) noexcept;
 
 // Stops all threads until g_handshake.resume(). False where that was in vain time and again, which
 // is reported once.

@@ -7,13 +7,16 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "gc/helper_threads.h"
 #include "gc/observers.h"
 #include "gc/options.h"
 #include "observe/output.h"
 #include "observe/reports.h"
+#include "observe/samples.h"
 #include "observe/stack.h"
+#include "observe/symbol_table.h"
 #include "observe/symbols.h"
 #include "runtime/base/check.h"
 #include "runtime/base/end_program.h"
@@ -37,6 +40,8 @@ using runtime::Thread;
 struct Finding {
   const char* kind = nullptr;
   int tid = 0;
+  const void* word = nullptr;  // outside of collected memory, that refers to a lost object
+  bool printed = false;
   Stack stack{};
   char text[runtime::kReportLineBytes] = {};
 };
@@ -53,9 +58,13 @@ constinit runtime::Lock g_turn;  // [reports.turn]
 constinit thread_local bool t_has_turn = false;
 // Guarded by the turn. Never destroyed: threads of the library outlive static destructors.
 constinit std::shared_ptr<const ReportHandler>* g_handler = nullptr;
-// Relaxed: there is or was a handler.
+// Both relaxed: there is a handler; there is or was one, or something to tell without.
+constinit std::atomic<bool> g_has_handler{false};
 constinit std::atomic<bool> g_in_use{false};
 constinit std::atomic<uint32_t> g_wake{0};
+// Written as the first thread is attached, or by whoever has the turn.
+constinit bool g_sees_to_exit = false;
+constinit bool g_has_thread = false;
 
 // In a runtime section, or by a thread that has none: it is not stopped.
 bool put(const Finding& finding) noexcept {
@@ -81,11 +90,24 @@ bool is_empty(Thread& self) noexcept {
   return g_count == 0;
 }
 
+// "waiting+0x8 in server"; "" for what is no global.
+std::string global_at(const void* word) {
+  if (word == nullptr) return {};
+  SymbolTables tables;
+  const Symbol symbol = tables.data_at(reinterpret_cast<uintptr_t>(word));
+  if (symbol.name.empty()) return {};
+  char offset[32] = {};
+  if (symbol.offset != 0)
+    runtime::format_to(offset, sizeof offset, "+0x%zx", static_cast<size_t>(symbol.offset));
+  return symbol.name + offset + " in " + symbol.file;
+}
+
 Report in_words(const Finding& finding) {
   Report report;
   report.kind = finding.kind;
   report.message = finding.text;
   report.thread_id = finding.tid;
+  report.holder = global_at(finding.word);
   if (finding.stack.depth == 0) return report;
   Symbols symbols;
   symbols.resolve({finding.stack.begin(), finding.stack.end()});
@@ -99,9 +121,23 @@ Report in_words(const Finding& finding) {
   return report;
 }
 
+// What the line alone does not tell.
+void print_details(const Finding& finding) noexcept {
+  try {
+    const std::string text = debug::describe(in_words(finding));
+    print(std::string_view(text).substr(text.find('\n') + 1));
+  } catch (const std::exception&) {
+    // The line has been printed.
+  }
+}
+
 void call(const Finding& finding) noexcept {
-  const std::shared_ptr<const ReportHandler> handler = *g_handler;  // it may set another
-  if (handler == nullptr) return runtime::report("%s", finding.text);
+  // It may set another.
+  const std::shared_ptr<const ReportHandler> handler = g_handler == nullptr ? nullptr : *g_handler;
+  if (handler == nullptr) {
+    if (!finding.printed) runtime::report("%s", finding.text);
+    return print_details(finding);
+  }
   try {
     const runtime::NoCancellation whole;
     (*handler)(in_words(finding));
@@ -152,31 +188,39 @@ void run_reporter(unsigned) noexcept {
 
 [[noreturn]] void print_and_abort(const Finding& finding) noexcept {
   runtime::report("%s", finding.text);
-  try {
-    const std::string text = debug::describe(in_words(finding));
-    print(std::string_view(text).substr(text.find('\n') + 1));
-  } catch (const std::exception&) {
-    // The line has been printed.
-  }
+  print_details(finding);
   runtime::end_program();
 }
 
-// A finding of a thread that is in the runtime, or of a search, goes no further here.
-TRICOLOR_ALLOCATOR void on_finding(const char* kind, const char* text, bool here) noexcept {
+// A finding of a thread that is in the runtime, or of a search, goes no further here: its line is
+// printed, unless a handler is to have it, and what takes memory to tell comes later.
+TRICOLOR_ALLOCATOR void on_finding(const char* kind, const char* text,
+                                   const runtime::Found* found) noexcept {
   Thread* const self = Thread::current();
   Finding finding;
   finding.kind = kind;
   runtime::format_to(finding.text, sizeof finding.text, "%s", text);
-  here = here && self != nullptr && !self->in_runtime();
+  const bool here = found == nullptr && self != nullptr && !self->in_runtime();
   if (here) {
     finding.tid = self->tid;
     take_stack(finding.stack);
   }
+  // In a stop a thread may be inside malloc: the line has to do.
   if (gc::options().reports_abort) print_and_abort(finding);
+  if (!g_has_handler.load(std::memory_order_relaxed)) {
+    runtime::report("%s", text);
+    finding.printed = true;
+    if (here) return print_details(finding);
+  }
   if (self != nullptr) self->enter();
+  if (found != nullptr) {
+    finding.word = found->word;
+    if (found->object != nullptr) g_samples.find_stack(found->object, finding.stack);
+  }
   const bool waits = put(finding);
   if (self != nullptr) self->leave();
-  if (!waits) return runtime::report("%s", text);
+  g_in_use.store(true, std::memory_order_relaxed);
+  if (!waits) return finding.printed ? void() : runtime::report("%s", text);
   if (here) return hand_over(*self);
   g_wake.fetch_add(1, std::memory_order_release);
   runtime::futex::wake(&g_wake, 1);
@@ -202,16 +246,26 @@ void after_fork_in_child() noexcept {
   if (!t_has_turn) ::new (static_cast<void*>(&g_turn)) runtime::Lock;
 }
 
+void see_to_forks_and_exit() noexcept {
+  if (std::exchange(g_sees_to_exit, true)) return;
+  if (pthread_atfork(nullptr, nullptr, after_fork_in_child) != 0 ||
+      std::atexit(hand_over_at_exit) != 0) {
+    runtime::report("reports: no memory to see to forks and the program's end");
+  }
+}
+
+void start_reporter_thread() noexcept {
+  if (std::exchange(g_has_thread, true)) return;
+  if (!gc::start_thread("tc-reports", run_reporter))
+    runtime::report("reports: the system refuses a thread: only collect() hands over");
+}
+
 // The turn is the calling thread's. std::bad_alloc.
 void set_up() {
   if (g_handler != nullptr) return;
   g_handler = new std::shared_ptr<const ReportHandler>;
-  if (pthread_atfork(nullptr, nullptr, after_fork_in_child) != 0 ||
-      std::atexit(hand_over_at_exit) != 0) {
-    runtime::report("set_report_handler: no memory to see to forks and the program's end");
-  }
-  if (!gc::start_thread("tc-reports", run_reporter))
-    runtime::report("set_report_handler: the system refuses a thread: only collect() hands over");
+  see_to_forks_and_exit();
+  start_reporter_thread();
 }
 
 ReportHandler exchange_handler(ReportHandler handler) {
@@ -219,7 +273,8 @@ ReportHandler exchange_handler(ReportHandler handler) {
   ReportHandler before = *g_handler == nullptr ? ReportHandler() : **g_handler;
   const bool any = handler != nullptr;
   *g_handler = any ? std::make_shared<const ReportHandler>(std::move(handler)) : nullptr;
-  if (!gc::options().reports_abort) runtime::set_finding_hook(any ? on_finding : nullptr);
+  if (!gc::options().reports_abort && any) runtime::set_finding_hook(on_finding);
+  g_has_handler.store(any, std::memory_order_relaxed);
   g_in_use.store(true, std::memory_order_relaxed);
   return before;
 }
@@ -227,7 +282,15 @@ ReportHandler exchange_handler(ReportHandler handler) {
 }  // namespace
 
 void set_up_reports() noexcept {
-  if (gc::options().reports_abort) runtime::set_finding_hook(on_finding);
+  if (gc::options().reports_abort || gc::options().findlost || TRICOLOR_CHECKS)
+    runtime::set_finding_hook(on_finding);
+}
+
+void start_reporter() noexcept {
+  if (gc::options().reports_abort || (!gc::options().findlost && !TRICOLOR_CHECKS)) return;
+  // What a search finds in a cycle that nobody waits for is told at once where it was asked for.
+  see_to_forks_and_exit();
+  if (gc::options().findlost) start_reporter_thread();
 }
 
 }  // namespace tricolor::observe
@@ -260,6 +323,8 @@ ReportHandler set_report_handler(ReportHandler handler) {
 
 std::string describe(const Report& report) {
   std::string text = report.message + "\n";
+  if (!report.holder.empty()) text += "  the word: " + report.holder + "\n";
+  if (!report.stack.empty() && report.thread_id == 0) text += "  the object was made in\n";
   for (const StackFrame& frame : report.stack) {
     text += "    ";
     if (frame.function.empty()) {

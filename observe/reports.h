@@ -13,5 +13,7 @@
 namespace tricolor::observe {
 
 void set_up_reports() noexcept;
+// After the first thread is attached.
+void start_reporter() noexcept;
 
 }  // namespace tricolor::observe

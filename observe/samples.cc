@@ -112,6 +112,19 @@ void Samples::add(Thread& thread, const void* object, size_t size, const gc::det
   site->pending[epoch % 2].allocated.fetch_add(1, std::memory_order_relaxed);
 }
 
+bool Samples::find_stack(const void* object, Stack& out) noexcept {
+  const size_t at = place(object);
+  Shard& shard = shards_[at % kShards];
+  const std::lock_guard guard(shard.lock);
+  for (const Record* r = shard.rows[at / kShards]; r != nullptr; r = r->next) {
+    if (r->hidden != ~reinterpret_cast<uintptr_t>(object)) continue;
+    out.depth = r->site->depth;
+    std::copy_n(r->site->frames(), out.depth, out.frames.begin());
+    return true;
+  }
+  return false;
+}
+
 void Samples::forget(const void* object) noexcept {
   const size_t at = place(object);
   Shard& shard = shards_[at % kShards];

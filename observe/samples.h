@@ -63,6 +63,8 @@ class Samples {
  public:
   void add(runtime::Thread& thread, const void* object, size_t size,
            const gc::detail::TypeInfo* type, const Stack& stack) noexcept;
+  // Where the object was made; false where it is no sample. In a runtime section or a stop.
+  bool find_stack(const void* object, Stack& out) noexcept;
   // The object is over (gc::destroy).
   void forget(const void* object) noexcept;
 

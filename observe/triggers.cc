@@ -18,6 +18,7 @@
 #include "observe/orders.h"
 #include "observe/output.h"
 #include "observe/profile.h"
+#include "observe/reports.h"
 #include "observe/serve.h"
 #include "observe/thread_stacks.h"
 #include "observe/timeline.h"
@@ -197,5 +198,8 @@ void start_triggers() noexcept {
 }  // namespace tricolor::observe
 
 namespace tricolor::gc {
-void start_observer_threads() noexcept { observe::start_triggers(); }
+void start_observer_threads() noexcept {
+  observe::start_triggers();
+  observe::start_reporter();
+}
 }  // namespace tricolor::gc

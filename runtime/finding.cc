@@ -14,11 +14,11 @@ namespace {
 constinit std::atomic<FindingHook> g_hook{nullptr};
 
 TRICOLOR_ALLOCATOR void say(const char* kind, const char* format, va_list args,
-                            bool here) noexcept {
+                            const Found* found) noexcept {
   char text[kReportLineBytes];
   vformat_to(text, sizeof text, format, args);
   if (const FindingHook hook = g_hook.load(std::memory_order_relaxed)) {
-    hook(kind, text, here);
+    hook(kind, text, found);
   } else {
     report("%s", text);
   }
@@ -29,14 +29,15 @@ TRICOLOR_ALLOCATOR void say(const char* kind, const char* format, va_list args,
 TRICOLOR_ALLOCATOR void report_here(const char* kind, const char* format, ...) noexcept {
   va_list args;
   va_start(args, format);
-  say(kind, format, args, true);
+  say(kind, format, args, nullptr);
   va_end(args);
 }
 
-TRICOLOR_ALLOCATOR void report_found(const char* kind, const char* format, ...) noexcept {
+TRICOLOR_ALLOCATOR void report_found(const char* kind, Found found, const char* format,
+                                     ...) noexcept {
   va_list args;
   va_start(args, format);
-  say(kind, format, args, false);
+  say(kind, format, args, &found);
   va_end(args);
 }
 

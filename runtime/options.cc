@@ -147,6 +147,9 @@ class Parser {
       text.remove_prefix(std::min(comma + 1, text.size()));
       if (!setting.empty()) parse_setting(setting);
     }
+    // What is found is to be named, with the place where it was made.
+    if (options_.findlost && !types_given_) options_.types = true;
+    if (options_.findlost && !rate_given_) options_.memprofilerate = 1;
   }
 
   void parse_setting(std::string_view setting) {
@@ -165,6 +168,7 @@ class Parser {
     } else if (key == "clobberfree") {
       set_switch(setting, value, options_.clobberfree);
     } else if (key == "findlost") {
+      options_.findlost_given = true;
       set_switch(setting, value, options_.findlost);
     } else if (key == "gcstress") {
       set_number("GODEBUG", setting, value, std::numeric_limits<int64_t>::max(), options_.gcstress);
@@ -175,9 +179,11 @@ class Parser {
     } else if (key == "dumpsignal") {
       set_dump_signal(setting, value);
     } else if (key == "memprofilerate") {
+      rate_given_ = true;
       set_number("GODEBUG", setting, value, std::numeric_limits<int64_t>::max(),
                  options_.memprofilerate);
     } else if (key == "types") {
+      types_given_ = true;
       set_switch(setting, value, options_.types);
     } else if (key == "reports") {
       set_reports(setting, value);
@@ -252,6 +258,8 @@ class Parser {
   const OptionGetter& get_;
   const OptionReporter& report_;
   Options options_;
+  bool types_given_ = false;
+  bool rate_given_ = false;
 };
 
 std::string printable(std::string_view text) {

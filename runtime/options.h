@@ -35,11 +35,12 @@ struct Options {
   bool scavtrace = false;
   bool gccheckmark = false;
   bool clobberfree = false;
-  bool findlost = false;
-  int64_t gcstress = 0;     // 0: none
-  int gcsignal = 0;         // the signal that starts a collection, 0: none
-  int handshakesignal = 0;  // the signal by which threads are asked, 0: SIGURG
-  int64_t memoryguard = 0;  // percent of the memory limit at which pools are dropped, 0: never
+  bool findlost = false;        // types and samples of all objects with it, unless they are given
+  bool findlost_given = false;  // be it 0
+  int64_t gcstress = 0;         // 0: none
+  int gcsignal = 0;             // the signal that starts a collection, 0: none
+  int handshakesignal = 0;      // the signal by which threads are asked, 0: SIGURG
+  int64_t memoryguard = 0;      // percent of the memory limit at which pools are dropped, 0: never
   int64_t memprofilerate = 512 << 10;  // mean of the bytes between two samples, 0: none
   bool types = false;                  // record every object's type
   int dumpsignal = 0;                  // the signal that writes what all threads do, 0: none

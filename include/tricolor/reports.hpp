@@ -24,8 +24,11 @@ namespace tricolor::debug {
 struct Report {
   std::string kind;     // "findlost", "rule 1", "rule 2", "unloaded type"
   std::string message;  // the line that standard error would get, without its "tricolor: "
+  std::string holder;   // of a lost object: the global whose word leads to it ("waiting+0x8 in
+                        // server"), or ""
   // Of the thread that broke the rule, where that is known as it happens (rule 2): the system's id,
-  // and its calls, innermost first. Else 0, and no stack.
+  // and its calls, innermost first. Of what a search found: 0, and where the object was made, if it
+  // is one of the heap profile's samples (GODEBUG=findlost=1 and memprofilerate=1 make all).
   int thread_id = 0;
   std::vector<StackFrame> stack;
 };

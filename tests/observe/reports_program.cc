@@ -63,12 +63,12 @@ int lose(bool collects) {
 }
 
 int fork_with_handler() {
-  runtime::report_found("findlost", "in the parent");
+  runtime::report_found("findlost", {}, "in the parent");
   runtime::collect();
   const int before = heard;
   const pid_t child = fork();
   if (child == 0) {
-    runtime::report_found("findlost", "in the child");
+    runtime::report_found("findlost", {}, "in the child");
     runtime::collect();
     std::exit(heard == before + 1 ? 0 : 1);
   }
@@ -91,6 +91,6 @@ int main(int argc, char** argv) {
   if (mode == "collect" || mode == "automatic") return lose(mode == "collect");
   if (mode == "fork") return fork_with_handler();
   if (mode == "pointer") place_pointer();
-  if (mode == "exit") runtime::report_found("findlost", "at the end");
+  if (mode == "exit") runtime::report_found("findlost", {}, "at the end");
   return 0;
 }

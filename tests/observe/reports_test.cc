@@ -78,7 +78,7 @@ TEST_CASE("reports: the handler before is given back, and none is one as well") 
 
 TEST_CASE("reports: what a search finds is heard before collect() returns") {
   Listener listener;
-  for (int i = 0; i < 20; ++i) runtime::report_found("findlost", "the object %d", i);
+  for (int i = 0; i < 20; ++i) runtime::report_found("findlost", {}, "the object %d", i);
   runtime::collect();
   REQUIRE(listener.reports.size() == 20);
   for (int i = 0; i < 20; ++i)
@@ -147,7 +147,10 @@ TEST_CASE("reports: a lost reference is heard of after collect(), and after a cy
     CAPTURE(result.err);
     CHECK(result.exit_code == 0);
     CHECK(result.err.empty());
-    CHECK(result.out.find("findlost: findlost: the object at 0x") != std::string::npos);
+    CHECK(result.out.find("findlost: findlost: the tricolor::tests::Item at 0x") !=
+          std::string::npos);
+    CHECK(result.out.find("the object was made in\n") != std::string::npos);
+    CHECK(result.out.find("store_into") != std::string::npos);
   }
 }
 
@@ -169,7 +172,7 @@ TEST_CASE("reports=abort: the report, its stack, and an end by SIGABRT") {
       "reports_program", {"collect"}, {.environment = {{"GODEBUG", "findlost=1,reports=abort"}}});
   CAPTURE(found.err);
   CHECK(found.signal == SIGABRT);
-  CHECK(found.err.find("tricolor: findlost: the object at 0x") == 0);
+  CHECK(found.err.find("tricolor: findlost: the tricolor::tests::Item at 0x") == 0);
   CHECK(found.out.find("findlost") == std::string::npos);  // no handler hears of it
   const ProcessResult mistake =
       run_program("reports_program", {"mistake"}, {.environment = {{"GODEBUG", "reports=abort"}}});

@@ -3,6 +3,7 @@
 //     lost_program malloc   a raw pointer in malloc memory
 //     lost_program global   a raw pointer in a global variable
 //     lost_program thread   a raw pointer handed to another thread through std::thread's arguments
+//     lost_program again    loses three objects, one after the other, in one place
 //     lost_program none     keeps the rules
 //     lost_program signal   keeps the rules, and answers on a signal stack
 #include <sys/mman.h>
@@ -96,6 +97,12 @@ int main(int argc, char** argv) {
     runtime::collect();
     stop = true;
     thread.join();
+  } else if (mode == "again") {
+    Item** const place = static_cast<Item**>(std::calloc(1, 64));
+    for (int i = 0; i < 3; ++i) {
+      store_into(place);
+      collect_and_print(place);
+    }
   } else if (mode == "signal") {
     answer_on_signal_stack();
   } else {

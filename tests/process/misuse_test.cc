@@ -1,5 +1,7 @@
 // Broken rules get a message that names the place: GODEBUG=findlost=1, and the checking build.
+#include <csignal>
 #include <regex>
+#include <string_view>
 
 #include "tests/subprocess.hpp"
 
@@ -29,9 +31,41 @@ TEST_CASE(
     CAPTURE(result.out);
     CHECK(result.exit_code == 0);
     CHECK(names_address(result.err, printed_address(result.out, "place")));
-    CHECK(result.err.find("findlost") != std::string::npos);
+    CHECK(result.err.find("findlost: the tricolor::tests::Item at 0x") != std::string::npos);
+    CHECK(result.err.find("the object was made in") != std::string::npos);
+    CHECK(result.err.find("store_into") != std::string::npos);
+    const bool global = std::string_view(mode) == "global";
+    CHECK((result.err.find("global_place in lost_program") != std::string::npos) == global);
   }
 }
+
+TEST_CASE("process: findlost=1 reports a place once, however often it loses what it points to") {
+  const ProcessResult result =
+      run_program("lost_program", {"again"}, {.environment = {{"GODEBUG", "findlost=1"}}});
+  CAPTURE(result.err);
+  CHECK(result.exit_code == 0);
+  const std::string place = printed_address(result.out, "place").substr(2);
+  std::size_t reports = 0;
+  for (const std::string& line : result.err_lines())
+    reports += line.starts_with("tricolor: findlost") && line.find(place) != std::string::npos;
+  CHECK(reports == 1);
+}
+
+#if !TRICOLOR_ASAN && !TRICOLOR_TSAN
+
+TEST_CASE("process: delete of a collected object ends the program with a message that says so") {
+  for (const char* mode : {"delete", "unique-ptr", "delete-array"}) {
+    CAPTURE(mode);
+    const ProcessResult result = run_program("misuse_program", {mode});
+    CAPTURE(result.err);
+    CHECK(result.signal == SIGABRT);
+    CHECK(result.err.starts_with("tricolor: fatal: delete of 0x"));
+    CHECK(names_address(result.err, printed_address(result.out, "object")));
+    CHECK(result.err.find("gc::destroy") != std::string::npos);
+  }
+}
+
+#endif
 
 TEST_CASE("process: findlost=1 reports a raw reference given to std::thread") {
   const ProcessResult result =
@@ -51,11 +85,49 @@ TEST_CASE("process: findlost=1 is silent about a program that keeps the rules") 
   }
 }
 
-TEST_CASE("process: without findlost nothing is said") {
-  const ProcessResult result = run_program("lost_program", {"malloc"});
-  CHECK(result.exit_code == 0);
-  CHECK(result.err.empty());
+// The checking build searches when the program asks for a collection; under a sanitizer it does
+// not.
+TEST_CASE("process: without findlost nothing is said, unless by the checking build") {
+  for (const char* setting : {"findlost=0", ""}) {
+    CAPTURE(std::string(setting));
+    const ProcessResult result =
+        run_program("lost_program", {"malloc"}, {.environment = {{"GODEBUG", setting}}});
+    CAPTURE(result.err);
+    CHECK(result.exit_code == 0);
+    const bool searches = TRICOLOR_CHECKS != 0 && !kSanitized && setting[0] == '\0';
+    CHECK(result.err.empty() == !searches);
+  }
 }
+
+#if TRICOLOR_ASAN
+
+TEST_CASE("process: [poison.free] AddressSanitizer ends a program that touches what is nobody's") {
+  for (const char* mode : {"swept", "destroyed", "behind"}) {
+    CAPTURE(mode);
+    const ProcessResult result = run_program("poison_program", {mode});
+    CAPTURE(result.err);
+    CHECK(result.exit_code != 0);
+    CHECK(result.err.find("use-after-poison") != std::string::npos);
+  }
+  const ProcessResult result = run_program("poison_program", {"none"});
+  CAPTURE(result.err);
+  CHECK(result.exit_code == 0);
+}
+
+TEST_CASE("process: LeakSanitizer looks for references in the collected heap") {
+  for (const char* mode : {"owned", "leak"}) {
+    CAPTURE(mode);
+    const ProcessResult result = run_program(
+        "poison_program", {mode},
+        {.environment = {{"ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=0"}}});
+    CAPTURE(result.err);
+    if (result.err.find("LeakSanitizer has encountered a fatal error") != std::string::npos)
+      return;  // it may not look at this process
+    CHECK((result.exit_code == 0) == (std::string_view(mode) == "owned"));
+  }
+}
+
+#endif
 
 #if TRICOLOR_CHECKS
 

@@ -163,6 +163,11 @@ TEST_CASE("options: GODEBUG sets each of its keys and no other") {
   CHECK(parse_clean({{"GODEBUG", "gccheckmark=1"}}).gccheckmark);
   CHECK(parse_clean({{"GODEBUG", "clobberfree=1"}}).clobberfree);
   CHECK(parse_clean({{"GODEBUG", "findlost=1"}}).findlost);
+  CHECK(parse_clean({{"GODEBUG", "findlost=0"}}).findlost_given);
+  CHECK(parse_clean({{"GODEBUG", "findlost=1"}}).types);
+  CHECK(parse_clean({{"GODEBUG", "findlost=1"}}).memprofilerate == 1);
+  CHECK(parse_clean({{"GODEBUG", "memprofilerate=0,types=0,findlost=1"}}).memprofilerate == 0);
+  CHECK_FALSE(parse_clean({{"GODEBUG", "findlost=1,types=0"}}).types);
   CHECK(parse_clean({{"GODEBUG", "gcstress=1000"}}).gcstress == 1000);
   CHECK(parse_clean({{"GODEBUG", "gcstress=9223372036854775807"}}).gcstress ==
         std::numeric_limits<int64_t>::max());
