@@ -8,7 +8,7 @@
 
 namespace tricolor::gc {
 
-// A sanitizer would set red zones around the array, and what lies in those would stay.
+// [stacks.left] A sanitizer would set red zones around the array, and what lies in those would stay.
 __attribute__((noinline, no_sanitize("address"))) void forget_old_frames() noexcept {
   // The C library keeps 16 KiB below what a thread still uses as it ends, and gives the rest back
   // to the system. The lowest 8 KiB are left for the handshake's signal.

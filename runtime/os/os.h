@@ -77,8 +77,8 @@ void name_thread(const char* name) noexcept;
 int tid() noexcept;
 int pid() noexcept;
 
-// Whether a thread of this process runs or waits for nothing but a processor; false where the system
-// does not tell.
+// Whether a thread of this process runs or waits for nothing but a processor; false where the
+// system does not tell.
 [[nodiscard]] bool is_runnable(int tid) noexcept;
 
 // Sends a signal that carries `cookie` (si_code SI_QUEUE), where the system has room for that. 0,

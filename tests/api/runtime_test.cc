@@ -9,8 +9,8 @@
 namespace tricolor::tests {
 namespace {
 
-// What is dropped is of another size than what is used, and nobody collects before all have dropped:
-// an address on a stack keeps the cell before its own as well ([stacks.boundary]).
+// What is dropped is of another size than what is used, and nobody collects before all have
+// dropped: an address on a stack keeps the cell before its own as well ([stacks.boundary]).
 TEST_CASE("collect: from many threads at once") {
   using Dropped = std::array<std::uint64_t, 50>;
   static_assert(sizeof(Dropped) > 2 * sizeof(Node));
