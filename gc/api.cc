@@ -157,7 +157,9 @@ std::size_t set_max_heap(std::size_t bytes) { return gc::set_max_heap(bytes); }
 
 void free_os_memory() {
   runtime::collect();
-  const RuntimeScope scope(Thread::attached());
+  Thread& thread = Thread::attached();
+  gc::return_unused_cells(thread);
+  const RuntimeScope scope(thread);
   gc::return_free_pages();
   if (gc::OpenRoots* const open = gc::open_roots()) open->release_free_memory();
 }

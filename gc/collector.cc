@@ -166,6 +166,7 @@ bool Collector::wait_for_work(Thread& self) noexcept {
     const uint32_t seen = wake_.load(std::memory_order_acquire);
     const bool triggered = triggered_.exchange(false, std::memory_order_acq_rel);
     return_excess_pages();
+    return_unused_cells_if_many(false);
     {
       const std::lock_guard guard(lock_);
       if (may_begin_locked()) {
@@ -190,6 +191,7 @@ bool Collector::wait_for_work(Thread& self) noexcept {
       }
       g_pacing.update_goal();
       return_surplus_pages();
+      return_unused_cells_if_many(true);
     }
   }
 }

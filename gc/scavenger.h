@@ -3,7 +3,11 @@
 // Pages returned to the system beside those that an allocation returns by itself ([pages.limit]).
 // All functions write a scavtrace line where one is asked for, with what allocations have returned
 // since the last one; the last one always, the others if there is something to tell. In a runtime
-// section.
+// section, but for the last.
+
+namespace tricolor::runtime {
+class Thread;
+}
 
 namespace tricolor::gc {
 
@@ -15,7 +19,16 @@ void return_excess_pages() noexcept;
 // while it has nothing to do.
 void return_surplus_pages() noexcept;
 
+// What lies unused between objects, where that comes to more than a quarter of what the heap has
+// resident and all of this is far beyond its goal: 16 MiB every 100 ms while the collector is
+// `idle`, else 2. The collector, between cycles.
+void return_unused_cells_if_many(bool idle) noexcept;
+
 // All free pages. Any thread.
 void return_free_pages() noexcept;
+
+// All that lies unused between objects. Any thread, not in a runtime section: it answers
+// handshakes meanwhile.
+void return_unused_cells(runtime::Thread& thread) noexcept;
 
 }  // namespace tricolor::gc

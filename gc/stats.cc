@@ -81,6 +81,7 @@ void fill_mem_stats(MemStats& stats) {
   const runtime::PageHeap& pages = g_spans.pages();
   stats.heap_inuse = pages.bytes_in_use();
   stats.heap_released = pages.bytes_released();
+  stats.heap_inuse_released = std::min<uint64_t>(g_spans.returned_bytes(), stats.heap_inuse);
   stats.heap_idle = pages.bytes_free() + stats.heap_released;
   stats.heap_sys = stats.heap_inuse + stats.heap_idle;
   stats.mspan_inuse = g_spans.spans_in_use() * sizeof(runtime::Span);

@@ -26,7 +26,7 @@ namespace {
 int64_t used_bytes() {
   runtime::MemStats stats;
   runtime::read_mem_stats(stats);
-  return static_cast<int64_t>(stats.sys - stats.heap_released);
+  return static_cast<int64_t>(stats.sys - stats.heap_released - stats.heap_inuse_released);
 }
 
 // The holder may wait for a collection, which waits for this thread: it waits as a blocked one.

@@ -22,7 +22,8 @@ TRICOLOR_API std::int64_t set_memory_limit(std::int64_t bytes);
 // thread.
 TRICOLOR_API std::size_t set_max_heap(std::size_t bytes);
 
-// Collects and returns all free pages to the system. Any thread; attaches it.
+// Collects and returns all free pages to the system, also those of 4 KiB between objects. Any
+// thread; attaches it.
 TRICOLOR_API void free_os_memory();
 
 }  // namespace tricolor::debug

@@ -79,6 +79,8 @@ struct MemStats {
   std::uint64_t finalizer_queue_bytes =
       0;                             // of dead objects, and what they own outside (estimated)
   std::uint64_t external_bytes = 0;  // as told by adjust_external_memory
+  std::uint64_t heap_inuse_released =
+      0;  // bytes of heap_inuse that were returned to the system: no object lies there
   double gc_cpu_fraction =
       0;  // share of the available processor time since start that the collector used
   bool enable_gc = true;

@@ -91,6 +91,7 @@ bool take_word_locked(Thread& thread, unsigned cache_index, Span& span, Handout&
     if (most < 64) taken = lowest_bits(taken, most);
     __atomic_store_n(alloc + w, before | taken, __ATOMIC_RELAXED);
     unpoison_cells(span, w, taken);
+    g_spans.note_handed_out(span, w, taken);
     if (span.kind == Kind::kDestructor) clear_hidden_words(span, w, taken);
     if (__builtin_expect(zero_early(), 0)) zero_cells(span, w, taken);
     if (allocates_black(thread, generation)) mark_cells(span, w, taken);  // [alloc.black]

@@ -9,6 +9,8 @@
 // [span.lock]        alloc bits, cursor, generation and pending change only under `lock`. Mark bits are set
 //                    by anybody while marking runs (atomically) and cleared by the sweep, under `lock`.
 // [span.generation]  equal to the heap's sweep generation: swept; else its mark bits await the sweep.
+// [span.returned]    4 KiB of a span may have been returned to the system only if no cell in use lies on them. That is
+//                    found, done and noted in `returned` under `lock`, as handing out a cell that lies there is noted.
 // [span.state]       `state` and `next` are guarded by the central list of the span's cache index.
 // Span headers lie in a table indexed by page and are never unmapped: a stale Span* may be locked
 // and looked at.
@@ -68,6 +70,7 @@ struct alignas(64) Span {
   // nothing once the span is out of it; another span at this page leaves it alone.
   Span* next_unswept = nullptr;
   PendingCells* pending = nullptr;  // only spans of Kind::kDestructor have it
+  uint32_t returned = 0;            // [span.returned] a bit for each 4 KiB
 
   bool is_large() const noexcept { return size_class == gc::detail::kLargeClass; }
   uint32_t words() const noexcept { return (static_cast<uint32_t>(cells) + 63) / 64; }

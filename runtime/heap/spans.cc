@@ -5,6 +5,7 @@
 #include <cstring>
 #include <mutex>
 #include <new>
+#include <utility>
 
 #include "runtime/base/check.h"
 #include "runtime/heap/collector_hooks.h"
@@ -116,17 +117,19 @@ bool Spans::destroy(Span& span) noexcept {
   const std::lock_guard returns(returns_lock_);
   if (!returns_allowed_) return false;
   const PageRun run{span.first_page, span.pages};
+  uint32_t returned;
   {
     const std::lock_guard guard(span.lock);
     TC_DCHECK(span.state != SpanState::kOwned, "span at page %u is still owned", span.first_page);
     span.state = SpanState::kFree;
     std::free(span.pending);
     span.pending = nullptr;
+    returned = std::exchange(span.returned, 0);
     g_heap.retire_span(span);
     poison(g_heap.page_address(run.first), size_t{run.count} << kPageShift);
   }
   spans_in_use_.fetch_sub(1, std::memory_order_relaxed);
-  pages_.free(run);
+  free_pages(run, returned);
   return true;
 }
 

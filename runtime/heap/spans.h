@@ -54,6 +54,17 @@ class Spans {
   // behind it. While a cycle marks no span is given back, so it stays.
   Span* next(uint32_t& page) noexcept;
 
+  // [span.returned] What there is to return, or was returned, in up to `most` spans from `page` on,
+  // which moves behind them; used_end() or more: no span is left.
+  size_t unused_bytes(uint32_t& page, unsigned most) noexcept;
+  size_t return_unused(uint32_t& page, unsigned most) noexcept;
+  // Bytes of spans that are not resident because of it.
+  size_t returned_bytes() const noexcept { return returned_bytes_.load(std::memory_order_relaxed); }
+  // Cells of word `w` are handed out: they will be written to. Under the span's lock.
+  void note_handed_out(Span& span, uint32_t w, uint64_t cells) noexcept {
+    if (__builtin_expect(span.returned != 0, 0)) note_resident(span, w, cells);
+  }
+
   PageHeap& pages() noexcept { return pages_; }
   uint32_t used_end() const noexcept { return used_end_.load(std::memory_order_acquire); }
   // Whether there has been a span of Kind::kDestructor.
@@ -65,6 +76,8 @@ class Spans {
  private:
   template <class Visit>
   Span* next(uint32_t& page, Visit visit) noexcept;  // visited under its lock
+  void note_resident(Span& span, uint32_t w, uint64_t cells) noexcept;
+  void free_pages(PageRun run, uint32_t returned) noexcept;
   Span* setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size, uint32_t cells,
               const Thread* owner_of_large) noexcept;
 
@@ -76,6 +89,7 @@ class Spans {
   std::atomic<uint32_t> used_end_{0};
   std::atomic<bool> had_destructors_{false};  // relaxed: a hint
   std::atomic<size_t> spans_in_use_{0};       // relaxed everywhere: statistics
+  std::atomic<size_t> returned_bytes_{0};     // relaxed: an amount that steers, and is reported
 };
 
 extern Spans g_spans;

@@ -26,7 +26,7 @@ class MemoryLimit {
 
 std::int64_t resident_bytes() {
   const auto stats = mem_stats();
-  return static_cast<std::int64_t>(stats.sys - stats.heap_released);
+  return static_cast<std::int64_t>(stats.sys - stats.heap_released - stats.heap_inuse_released);
 }
 
 // A limit so far above what is needed now.

@@ -45,6 +45,18 @@ TEST_CASE("process: a resource is short from the start on, or from some time on"
   }
 }
 
+// [span.returned]
+TEST_CASE("memory: what lies between the survivors of a peak goes back, asked for or in time") {
+  if (kSanitized) return;
+  for (const char* when : {"asked", "idle"}) {
+    const ProcessResult result = run_program("survivors_program", {when});
+    INFO(std::string(when), ": ", result.out, result.err, "signal ", result.signal);
+    CHECK_FALSE(result.timed_out);
+    CHECK(result.exit_code == 0);
+    CHECK(result.out.find("ok\n") != std::string::npos);
+  }
+}
+
 // [once.restart]
 TEST_CASE("process: the system refuses what the library can do without, from the start on") {
   if (kSanitized) return;
