@@ -68,6 +68,7 @@ void Collector::finish_cycle(bool forced) {
   runtime::g_spans.allow_returns(true);
   if (OpenRoots* const open = open_roots()) open->end_cycle();
   g_sweeper.begin();
+  g_pacing.sweep_begins();
   g_worklist.wake_stalled();
 
   const int64_t number = static_cast<int64_t>(history_.cycles) + 1;

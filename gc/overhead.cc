@@ -40,7 +40,7 @@ void Overhead::allow(const HeapBytes& heap) noexcept {
 
 int64_t Overhead::bytes(const HeapBytes& heap) const noexcept {
   const int64_t allowance = std::clamp<int64_t>(least_room_ - room(heap), 0, allowance_);
-  return std::max<int64_t>(0, heap.in_use + heap.tables - heap.live - allowance);
+  return heap.tables + std::max<int64_t>(0, heap.in_use - heap.live - allowance);
 }
 
 // [overhead.cells]

@@ -100,6 +100,11 @@ int64_t Pacer::goal_by_limit() const {
   return std::max(memory_limit_ - add(overhead_, kLimitHeadroom), heap_marked_);
 }
 
+int64_t Pacer::goal_at_limit() const {
+  const int64_t limited = goal_by_limit();
+  return limited > heap_marked_ ? limited : kNever;
+}
+
 int64_t Pacer::expected_work() const { return add(add(heap_scan_, stack_scan_), root_bytes_); }
 
 int64_t Pacer::runway() const {
@@ -176,7 +181,8 @@ AssistRatio Pacer::revise(int64_t heap_live, int64_t heap_scan, int64_t scan_wor
     expected = most;
   }
   if (live > goal) {
-    goal = to_bytes(static_cast<double>(goal) * kMaxOvershoot);
+    const int64_t beyond = to_bytes(static_cast<double>(goal) * kMaxOvershoot);
+    goal = std::min(beyond, std::max(goal_at_limit(), add(live, kMinRunway)));
     expected = most;
   }
   const auto work = static_cast<double>(std::max(expected - done, kMinWorkLeft));

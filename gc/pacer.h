@@ -8,6 +8,7 @@
 //   runway       = cons_mark x 0.75/0.25 x (last heap scan + last stack scan + roots)
 //   trigger      = goal - runway, at least marked + 70% of (goal - marked) and at most the larger
 //                  of marked + 95% of it and goal - 4 MiB
+//   Where the heap could stay within the limit, assists aim for goal_limit at the latest.
 //   Under the limit marked + filled stands for marked in the trigger: see update_goal().
 //
 // cons_mark is the program's allocation per CPU time over the collector's scanning per CPU time:
@@ -105,6 +106,9 @@ class Pacer {
   // Heap size at which a cycle is due.
   int64_t trigger() const { return trigger_; }
   bool limited_by_memory() const { return limited_by_memory_; }
+  // How large the heap may be under the memory limit; kNever without one, and where what the last
+  // cycle found live is more.
+  int64_t goal_at_limit() const;
   // No cycle for two minutes. Never with GOGC off.
   bool periodic_due(int64_t now_ns) const;
 

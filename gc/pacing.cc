@@ -50,7 +50,8 @@ void Pacing::init() {
     // A control group's limit ends the process when it is passed: stay 10% below, as the system's
     // own figure includes what is not ours.
     const int64_t group = runtime::os::read_cgroup_limits().memory_limit;
-    if (group != runtime::kNoMemoryLimit) limit = group / 10 * 9;
+    limited_by_group_ = group != runtime::kNoMemoryLimit;
+    if (limited_by_group_) limit = group / 10 * 9;
   }
   auto pacer = std::make_unique<Pacer>(options().gc_percent, limit, runtime::os::now_ns());
   auto limiter = std::make_unique<CpuLimiter>(processors_);
@@ -65,7 +66,7 @@ void Pacing::init() {
 HeapBytes Pacing::heap_bytes_locked() const noexcept {
   HeapBytes heap;
   heap.limit = pacer_->memory_limit();
-  heap.tables = table_bytes();
+  heap.tables = table_bytes() + outside_;
   heap.in_use = static_cast<int64_t>(runtime::g_spans.pages().bytes_in_use());
   heap.live = std::max<int64_t>(
       0, heap_live_.load(std::memory_order_relaxed) - external_.load(std::memory_order_relaxed));
@@ -93,6 +94,9 @@ void Pacing::update_goal_locked() noexcept {
 void Pacing::publish_locked() noexcept {
   trigger_.store(pacer_->trigger(), std::memory_order_relaxed);
   goal_.store(pacer_->goal(), std::memory_order_relaxed);
+  const int64_t most = pacer_->goal_at_limit();
+  hard_line_.store(most == Pacer::kNever ? most : most + most / kBeyondLimitShare,
+                   std::memory_order_relaxed);
   queue_limit_.store(std::max(kLeastQueue, pacer_->goal() / kQueueShare),
                      std::memory_order_relaxed);
 }
@@ -119,9 +123,11 @@ void Pacing::charge(Thread& thread, int64_t bytes, bool scanned) noexcept {
     if (!due() && !g_collector.needs_runner()) return;
     g_collector.trigger(thread);
     wait_if_outrun(thread);
+    wait_at_limit(thread);
     return;
   }
   flush(data);
+  wait_at_limit(thread);
   if (!has_room_for_dead()) wait_for_the_dead(thread);
   data.assist_debt += static_cast<int64_t>(
       std::min(1e15, static_cast<double>(bytes) * work_per_byte_.load(std::memory_order_relaxed)));
@@ -206,6 +212,25 @@ void Pacing::assist(Thread& thread) noexcept {
     watch->took(runtime::Timed::kAssist, start, now, work, 0);
 }
 
+// [pacing.limit]
+void Pacing::wait_at_limit(Thread& thread) noexcept {
+  const uint32_t seen = g_worklist.cycle_end_word();  // before the size, as above
+  if (heap_live() <= hard_line_.load(std::memory_order_relaxed) || g_collector.on_this_thread())
+    return;
+  stall(thread, runtime::os::now_ns(), [=] { g_worklist.wait_for_cycle_end(seen, kLimitWaitNs); });
+}
+
+// The flag is cleared before the word changes (release), which is read first (acquire).
+bool Pacing::wait_for_sweep(Thread& thread) noexcept {
+  const uint32_t seen = g_worklist.cycle_end_word();
+  if (!sweep_ahead_.load(std::memory_order_relaxed) || g_collector.on_this_thread() ||
+      hard_line_.load(std::memory_order_relaxed) == Pacer::kNever) {
+    return false;
+  }
+  stall(thread, runtime::os::now_ns(), [=] { g_worklist.wait_for_cycle_end(seen, kLimitWaitNs); });
+  return true;
+}
+
 // Counted as a stall from `start` on.
 template <class Wait>
 void Pacing::stall(Thread& thread, int64_t start, Wait wait) noexcept {
@@ -231,6 +256,7 @@ CyclePlan Pacing::start_cycle(int64_t stack_bytes, int64_t root_bytes, bool forc
   start.root_bytes = root_bytes;
   start.forced = forced;
   const std::lock_guard guard(lock_);
+  sweep_ahead_.store(true, std::memory_order_relaxed);
   cycle_began_ns_ = start.now_ns;
   account_cpu_locked(0, start.now_ns);
   const CyclePlan plan = pacer_->start_cycle(start);
@@ -271,9 +297,23 @@ void Pacing::end_cycle(const CycleEnd& end) noexcept {
 
 void Pacing::end_sweep() noexcept {
   if (g_dead_cells.empty()) dead_are_destroyed();
+  look_outside();
   const std::lock_guard guard(lock_);
   overhead_.swept(heap_bytes_locked());
   update_goal_locked();
+}
+
+// What cannot be taken away from the process, and is not the heap's: [pacing.limit]
+void Pacing::look_outside() noexcept {
+  if (!limited_by_group_ || TRICOLOR_TSAN || TRICOLOR_ASAN) return;
+  const int64_t anonymous = runtime::os::anonymous_bytes();
+  const std::lock_guard guard(lock_);
+  const runtime::PageHeap& pages = runtime::g_spans.pages();
+  const auto heap = static_cast<int64_t>(pages.bytes_in_use() + pages.bytes_free() -
+                                         runtime::g_spans.returned_bytes());
+  const int64_t outside = anonymous - heap - table_bytes() - told_external();
+  // Falls slowly: what the heap has not touched yet hides as much.
+  outside_ = std::max<int64_t>({0, outside, outside_ - outside_ / 8});
 }
 
 void Pacing::update_goal() noexcept {
@@ -341,6 +381,8 @@ void Pacing::account_cpu_locked(int64_t collector_ns, int64_t now_ns) noexcept {
 }  // namespace tricolor::gc
 
 namespace tricolor::runtime {
+
+bool wait_for_sweep() noexcept { return gc::g_pacing.wait_for_sweep(*Thread::current()); }
 
 void charge_allocation(Thread& thread, size_t bytes, Kind kind) noexcept {
   gc::g_pacing.charge(thread, static_cast<int64_t>(bytes), !gc::detail::is_leaf_kind(kind));

@@ -12,6 +12,11 @@
 // [pacing.crowd]   where more threads run than there are processors, waits are longer by as much, so that all of them
 //                  together allocate no faster than one a processor would; they begin 128 KiB a thread beyond the goal
 //                  and end with the cycle alone. Threads that wait leave the processors to those that hold it up.
+// [pacing.limit]   under a memory limit that the heap could keep to, a thread that allocates while the heap is a
+//                  thirty-second beyond it waits for the cycle to end, up to 100 ms for each charge: who passes the
+//                  limit of a control group is killed. While a cycle runs and all that the limit leaves is resident,
+//                  no new span is made before its sweep has begun, again up to 100 ms. Under a group's limit counts
+//                  what else of the process is resident, but for files.
 // [pacing.dead]    a thread that allocates while what waits to be destroyed comes to more than a quarter of the goal,
 //                  and 1 MiB, waits for the finalizer thread: up to 20 ms for each kChargeStep, in proportion longer
 //                  where there is more, and not at all where nothing gets done, be it for want of a processor for
@@ -42,6 +47,8 @@ class Pacing {
   static constexpr int64_t kCrowdBytes = 128 << 10;
   static constexpr int64_t kLongestStallNs = 1'000'000'000;
   static constexpr int64_t kStallDebt = 128 << 10;  // scan work
+  static constexpr int64_t kLimitWaitNs = 100'000'000;
+  static constexpr int64_t kBeyondLimitShare = 32;
   static constexpr int64_t kMostToldSteps = 16;
   static constexpr int64_t kLeastQueue = 1 << 20;
   static constexpr int64_t kQueueShare = 4;
@@ -85,6 +92,10 @@ class Pacing {
   CyclePlan start_cycle(int64_t stack_bytes, int64_t root_bytes, bool forced) noexcept;
   void revise() noexcept;
   void end_cycle(const CycleEnd& end) noexcept;
+  // From here on the garbage of the cycle can be had.
+  void sweep_begins() noexcept { sweep_ahead_.store(false, std::memory_order_relaxed); }
+  // [pacing.limit] False if there is no sweep to wait for.
+  bool wait_for_sweep(runtime::Thread& thread) noexcept;
   // All garbage is swept.
   void end_sweep() noexcept;
   void update_goal() noexcept;
@@ -120,6 +131,8 @@ class Pacing {
   // told_steps: for how many steps of memory outside, 0 for cells.
   void wait_if_outrun(runtime::Thread& thread, int64_t told_steps = 0) noexcept;
   double threads_per_processor() const noexcept;
+  void wait_at_limit(runtime::Thread& thread) noexcept;
+  void look_outside() noexcept;
   void wait_for_the_dead(runtime::Thread& thread) noexcept;
   void flush_external(ThreadData& data) noexcept;
   void publish_locked() noexcept;
@@ -131,12 +144,14 @@ class Pacing {
   Pacer* pacer_ = nullptr;         // guarded by lock_
   CpuLimiter* limiter_ = nullptr;  // guarded by lock_
   double processors_ = 1;          // constant
+  bool limited_by_group_ = false;  // constant
   // Guarded by lock_.
   Overhead overhead_;
-  int64_t marked_ = 0;              // by the last cycle
-  int64_t live_external_ = 0;       // what its live objects own outside, as far as that is known
-  int64_t ended_external_ = 0;      // what all owned when it ended
-  int64_t cycle_began_ns_ = 0;      // the last one's marking
+  int64_t marked_ = 0;          // by the last cycle
+  int64_t outside_ = 0;         // what is resident beside the heap, where the group's limit counts
+  int64_t live_external_ = 0;   // what its live objects own outside, as far as that is known
+  int64_t ended_external_ = 0;  // what all owned when it ended
+  int64_t cycle_began_ns_ = 0;  // the last one's marking
   int64_t accounted_until_ns_ = 0;  // what the limiter knows
   int64_t accounted_cpu_ns_ = 0;    // of the present cycle
 
@@ -151,11 +166,13 @@ class Pacing {
   std::atomic<int64_t> queue_limit_{INT64_MAX};
   std::atomic<int64_t> trigger_{INT64_MAX};
   std::atomic<int64_t> goal_{INT64_MAX};
+  std::atomic<int64_t> hard_line_{INT64_MAX};  // [pacing.limit]
   std::atomic<int64_t> resident_goal_{INT64_MAX};
   std::atomic<double> work_per_byte_{0};
-  std::atomic<uint32_t> stalled_{0};   // threads that wait for the collector now
-  std::atomic<bool> limiting_{false};  // by the CPU limiter
-  std::atomic<bool> limited_{false};   // by the memory limit: the goal
+  std::atomic<uint32_t> stalled_{0};      // threads that wait for the collector now
+  std::atomic<bool> sweep_ahead_{false};  // a cycle runs
+  std::atomic<bool> limiting_{false};     // by the CPU limiter
+  std::atomic<bool> limited_{false};      // by the memory limit: the goal
   std::atomic<int64_t> assist_ns_{0};
   std::atomic<int64_t> assist_slices_{0};
   std::atomic<int64_t> assist_longest_ns_{0};

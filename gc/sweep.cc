@@ -48,9 +48,6 @@ void Sweeper::begin() noexcept {
     }
   };
   const uint32_t generation = g_cycle.sweep_generation.load(std::memory_order_relaxed);
-  // From here on a thread that takes a span from a list sweeps it first; the lists are emptied so
-  // that each span is offered once, by the queues.
-  for (unsigned i = 0; i < detail::kCacheEntries; ++i) g_central.forget_partial(i);
   std::array<Found, detail::kCacheEntries> small;
   Found large;
   g_spans.for_each([&](Span& span) {
@@ -58,7 +55,10 @@ void Sweeper::begin() noexcept {
     (span.is_large() ? large : small[span.cache_index()]).add(span);
   });
   large_ = large.first;
+  // A thread that took a span from a list meanwhile has swept it. From here on each is offered
+  // once, by the queues; hardly a moment by neither, for whoever finds nothing makes the heap grow.
   for (unsigned i = 0; i < detail::kCacheEntries; ++i) {
+    g_central.forget_partial(i, generation);
     const std::lock_guard guard(queues_[i].lock);
     queues_[i].first.store(small[i].first, std::memory_order_relaxed);
   }

@@ -40,6 +40,16 @@ Span* Central::pop_partial(List& list) noexcept {
 }
 
 Span* Central::acquire(unsigned cache_index) noexcept {
+  if (Span* const span = acquire_used(cache_index)) return span;
+  // [pacing.limit]
+  if (g_spans.pages().excess_bytes() != 0 && wait_for_sweep()) {
+    if (Span* const span = acquire_used(cache_index)) return span;
+  }
+  return g_spans.create_small(gc::detail::kind_at(cache_index), gc::detail::class_at(cache_index));
+}
+
+// One that there is already.
+Span* Central::acquire_used(unsigned cache_index) noexcept {
   List& list = lists_[cache_index];
   if (Span* const span = pop_partial(list)) return span;
   while (Span* const span = next_unswept(cache_index)) {
@@ -58,7 +68,7 @@ Span* Central::acquire(unsigned cache_index) noexcept {
       }
     }
   }
-  return g_spans.create_small(gc::detail::kind_at(cache_index), gc::detail::class_at(cache_index));
+  return nullptr;
 }
 
 // Moves a span from `expected` to the list or the page heap, according to its live cells, which are
@@ -134,12 +144,16 @@ void Central::note_returned_cells(unsigned cache_index, Span& span) noexcept {
   place(cache_index, span, SpanState::kIdle);
 }
 
-void Central::forget_partial(unsigned cache_index) noexcept {
+void Central::forget_partial(unsigned cache_index, uint32_t generation) noexcept {
   List& list = lists_[cache_index];
   const std::lock_guard guard(list.lock);
   for (Span*& head : list.heads) {
-    while (Span* const span = head) {
-      head = span->next;
+    for (Span** at = &head; Span* const span = *at;) {
+      if (span->generation.load(std::memory_order_acquire) == generation) {
+        at = &span->next;
+        continue;
+      }
+      *at = span->next;
       span->next = nullptr;
       span->state = SpanState::kIdle;
     }

@@ -36,8 +36,9 @@ class Central {
   // pages back if none is left in use. `span` may be stale.
   void note_returned_cells(unsigned cache_index, Span& span) noexcept;
 
-  // A new sweep begins: no span is known to be swept any more.
-  void forget_partial(unsigned cache_index) noexcept;
+  // A new sweep begins, that of `generation`: spans not yet swept are not known to have free cells
+  // any more.
+  void forget_partial(unsigned cache_index, uint32_t generation) noexcept;
 
  private:
   static constexpr unsigned kBuckets = 4;  // by share of free cells
@@ -47,6 +48,7 @@ class Central {
     std::array<Span*, kBuckets> heads{};
   };
 
+  Span* acquire_used(unsigned cache_index) noexcept;
   static unsigned bucket_of(uint32_t free, uint32_t cells) noexcept;
   Span* pop_partial(List& list) noexcept;
   static void make_available_locked(List& list, Span& span, uint32_t live) noexcept;

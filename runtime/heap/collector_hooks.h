@@ -31,6 +31,10 @@ SweptSpan sweep_locked(Span& span) noexcept;
 // none is left.
 Span* next_unswept(unsigned cache_index) noexcept;
 
+// Under a memory limit that leaves no room for new pages, waits for the sweep that the running
+// cycle leads to. False, at once, where there is none to wait for.
+bool wait_for_sweep() noexcept;
+
 // Whether cells handed out by `thread` are to be marked (see [alloc.black] in gc/phase.h);
 // `generation` is the one the span's lock holder has just read.
 bool allocates_black(const Thread& thread, uint32_t generation) noexcept;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 
@@ -153,6 +154,16 @@ CgroupLimits read_cgroup_limits(const std::string& root) {
     }
   }
   return limits;
+}
+
+int64_t anonymous_bytes() noexcept {
+  char text[128];  // pages: of address space, resident, of these a file's, ..
+  const size_t length = os::read_file("/proc/self/statm", text, sizeof(text) - 1);
+  text[length] = 0;
+  char* rest = text;
+  std::strtoll(rest, &rest, 10);
+  const int64_t resident = std::strtoll(rest, &rest, 10);
+  return (resident - std::strtoll(rest, &rest, 10)) * static_cast<int64_t>(page_size());
 }
 
 int affinity_processors() { return static_cast<int>(cpu_count()); }

@@ -27,6 +27,10 @@ struct CgroupLimits {
 // limit.
 CgroupLimits read_cgroup_limits(const std::string& root = "/");
 
+// What a group is charged for this process and cannot get back while there is no swap: its memory
+// that is no file's. 0 where the system does not tell. Needs no memory.
+int64_t anonymous_bytes() noexcept;
+
 // Processors the calling thread may run on; at least 1.
 int affinity_processors();
 

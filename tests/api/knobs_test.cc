@@ -128,6 +128,25 @@ TEST_CASE("set_memory_limit: at the limit a cycle still frees most of the room i
   CHECK(mem_stats().num_gc - before <= 40);
 }
 
+// [pacing.limit]
+TEST_CASE("set_memory_limit: threads at full speed stay within it, with half of it alive") {
+  if (debug_setting("gcstress=")) return;
+  const std::int64_t limit = limit_above_live(64 << 20);
+  const MemoryLimit guard(limit);
+  constexpr std::size_t kLive = std::size_t{32} << 20 >> 6;
+  gc::root<gc::ptr<Unfilled<64>>> live = gc::make_array<gc::ptr<Unfilled<64>>>(kLive);
+  for (std::size_t i = 0; i < kLive; ++i) live[i] = gc::make<Unfilled<64>>();
+  on_threads(4, [&](std::size_t thread) {
+    std::mt19937 random(static_cast<unsigned>(thread));
+    for (std::size_t i = 0; i < 2'000'000; ++i) {
+      auto* const object = gc::make<Unfilled<64>>();
+      if (i % 100 == 0) live[random() % kLive] = object;
+    }
+  });
+  // What a control group leaves beside the automatic limit is a ninth of it.
+  CHECK(resident_bytes() <= limit + limit / 18);
+}
+
 // [pages.limit]
 TEST_CASE("set_memory_limit: the heap grows over free pages that are of no use") {
   const GcPercent off(-1);

@@ -92,6 +92,14 @@ TEST_CASE("[overhead.allowance] filling cells keeps it, growing does not add to 
   CHECK(overhead.bytes(heap_of(100, 0, 110, 74, 64)) == 31 * kMiB);
 }
 
+TEST_CASE("[overhead.allowance] it is for cells: tables count in full") {
+  Overhead overhead;
+  const HeapBytes swept = heap_of(100, 10, 100, 64, 64);
+  overhead.swept(swept);
+  CHECK(room(overhead, swept) == 4 * kMiB);
+  CHECK(overhead.bytes(heap_of(100, 10, 100, 98, 64)) == 10 * kMiB);
+}
+
 TEST_CASE("[overhead.allowance] it ends where there is room again") {
   Overhead overhead;
   const HeapBytes swept = heap_of(1000, 25, 1500, 320, 320);
@@ -132,7 +140,7 @@ TEST_CASE("overhead: no limit, and one that nothing meets") {
   CHECK(overhead.bytes(heap) == 110 * kMiB);
   heap.limit = 0;
   overhead.swept(heap);
-  CHECK(overhead.bytes(heap) == 0);
+  CHECK(overhead.bytes(heap) == 10 * kMiB);
 }
 
 }  // namespace

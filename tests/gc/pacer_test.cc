@@ -257,6 +257,17 @@ TEST_CASE("pacer: the goal stretches by GOGC at most") {
   CHECK(ratio.work_per_byte == doctest::Approx((100'000.0 - 101) / (400 - 195)));
 }
 
+TEST_CASE(
+    "[pacing.limit] beyond the limit assists have no room to aim at, unless all of it lives") {
+  Pacer pacer = in_cycle(151 * kMiB);
+  CHECK(pacer.goal_at_limit() == 150 * kMiB);
+  const AssistRatio beyond = pacer.revise(152 * kMiB, 100 * kMiB, 0);
+  CHECK(beyond.work_per_byte == doctest::Approx(100 * kMiB / double(Pacer::kMinRunway)));
+  Pacer all_lives = in_cycle(90 * kMiB);
+  CHECK(all_lives.goal_at_limit() == Pacer::kNever);
+  CHECK(all_lives.revise(102 * kMiB, 100 * kMiB, 0).work_per_byte < 20);
+}
+
 TEST_CASE("pacer: the goal never stretches over the memory limit") {
   const Pacer pacer = in_cycle(211 * kMiB);
   const AssistRatio ratio = pacer.revise(195 * kMiB, 180 * kMiB, 101 * kMiB);
