@@ -24,6 +24,14 @@ void* allocate_traced_new(std::size_t bytes, std::size_t alignment) {
   }
 }
 
+void* allocate_traced_new_or_null(std::size_t bytes, std::size_t alignment) noexcept {
+  try {
+    return allocate_traced_new(bytes, alignment);
+  } catch (...) {
+    return nullptr;
+  }
+}
+
 namespace {
 
 // In front of what is thrown; the runtimes' own take 128 bytes at most.

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/layout.hpp>
 #include <tricolor/make.hpp>
 
@@ -93,11 +94,10 @@ template <class T, class E, class... Args>
   if constexpr (std::is_trivially_destructible_v<E>) {
     object = detail::construct<T>(cell, std::forward<Args>(args)...);
   } else {
-    try {
-      object = detail::construct<T>(cell, std::forward<Args>(args)...);
-    } catch (...) {
+    TRICOLOR_TRY { object = detail::construct<T>(cell, std::forward<Args>(args)...); }
+    TRICOLOR_CATCH(...) {
       detail::destroy_elements<E>(elements, count);
-      throw;
+      TRICOLOR_RETHROW;
     }
   }
   if constexpr (kind == detail::Kind::kDestructor) {

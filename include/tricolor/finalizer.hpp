@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <tricolor/detail/config.hpp>
+#include <tricolor/detail/exceptions.hpp>
 
 namespace tricolor::gc {
 
@@ -89,8 +90,8 @@ requires std::is_invocable_v < F&, std::decay_t<Arg>
 & > cleanup_handle add_cleanup(T* object, F f, Arg&& arg) {
   if constexpr (std::is_pointer_v<std::decay_t<Arg>>) {
     if (static_cast<const volatile void*>(object) == static_cast<const volatile void*>(arg)) {
-      throw std::invalid_argument(
-          "gc::add_cleanup: the argument is the object itself, which is gone by then");
+      TRICOLOR_THROW(std::invalid_argument(
+          "gc::add_cleanup: the argument is the object itself, which is gone by then"));
     }
   }
   return cleanup_handle(detail::add_cleanup(

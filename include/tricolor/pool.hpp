@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/layout.hpp>
 #include <tricolor/detail/pool_core.hpp>
 #include <tricolor/root.hpp>
@@ -143,8 +144,8 @@ namespace detail {
 template <class T>
 void check_clearable(const PoolOptions<T>& options) {
   if (options.clear && !options.clear.is_function() && !kClearable<T>) {
-    throw std::invalid_argument(
-        "sync::PoolOptions: clear = true asks for T() of a type without it; give a function");
+    TRICOLOR_THROW(std::invalid_argument(
+        "sync::PoolOptions: clear = true asks for T() of a type without it; give a function"));
   }
 }
 

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/pool.hpp>
 
 namespace tricolor::sync {
@@ -67,13 +68,14 @@ class alignas(64) StaticPool {
     if (object == nullptr) return;
     const std::size_t index = index_of(object);
     if (index == N) {
-      throw std::invalid_argument("sync::StaticPool: the object that is put is not one of the " +
-                                  std::to_string(N) + " of this pool");
+      TRICOLOR_THROW(
+          std::invalid_argument("sync::StaticPool: the object that is put is not one of the " +
+                                std::to_string(N) + " of this pool"));
     }
     const std::uint64_t bit = std::uint64_t{1} << (index % 64);
     if ((taken_[index / 64].fetch_and(~bit, std::memory_order_release) & bit) == 0) {
-      throw std::invalid_argument("sync::StaticPool: object " + std::to_string(index) +
-                                  " is put, but it is in the pool already");
+      TRICOLOR_THROW(std::invalid_argument("sync::StaticPool: object " + std::to_string(index) +
+                                           " is put, but it is in the pool already"));
     }
   }
 

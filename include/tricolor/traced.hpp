@@ -24,6 +24,7 @@
 #include <vector>
 
 #include <tricolor/atomic.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/traced_memory.hpp>
 #include <tricolor/root.hpp>
 
@@ -45,7 +46,8 @@ class traced_allocator {
   constexpr traced_allocator(const traced_allocator<U>&) noexcept {}
 
   [[nodiscard]] T* allocate(std::size_t count) {
-    if (count > static_cast<std::size_t>(-1) / 2 / sizeof(T)) throw std::bad_array_new_length();
+    if (count > static_cast<std::size_t>(-1) / 2 / sizeof(T))
+      TRICOLOR_THROW(std::bad_array_new_length());
     if constexpr (alignof(T) > 2 * sizeof(void*)) {
       return static_cast<T*>(detail::allocate_traced(count * sizeof(T), alignof(T)));
     } else {
@@ -184,15 +186,16 @@ class rooted {
   template <class... Args>
   static T* create(Args&&... args) {
     void* const memory = detail::allocate_traced(sizeof(T), alignof(T));
-    try {
+    TRICOLOR_TRY {
       if constexpr (std::is_constructible_v<T, Args...>) {
         return ::new (memory) T(std::forward<Args>(args)...);
       } else {
         return ::new (memory) T{std::forward<Args>(args)...};
       }
-    } catch (...) {
+    }
+    TRICOLOR_CATCH(...) {
       detail::free_traced(memory);
-      throw;
+      TRICOLOR_RETHROW;
     }
   }
 

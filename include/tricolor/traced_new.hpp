@@ -23,15 +23,12 @@ struct GlobalsAreRoots {
 __attribute__((init_priority(101), used)) GlobalsAreRoots globals_are_roots;
 }  // namespace
 
-inline void* allocate_or_null(std::size_t bytes, std::size_t alignment) noexcept {
-  try {
-    return allocate_traced_new(bytes, alignment);
-  } catch (...) {
-    return nullptr;
-  }
-}
-
 }  // namespace tricolor::gc::detail
+
+// As <cxxabi.h> names it, which may come before or after.
+namespace __cxxabiv1 {
+struct __cxa_dependent_exception;
+}
 
 #define TRICOLOR_REPLACES __attribute__((visibility("default"), noinline))
 
@@ -46,10 +43,10 @@ TRICOLOR_REPLACES void* operator new[](std::size_t bytes) {
   return tricolor::gc::detail::allocate_traced_new(bytes, 1);
 }
 TRICOLOR_REPLACES void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return tricolor::gc::detail::allocate_or_null(bytes, 1);
+  return tricolor::gc::detail::allocate_traced_new_or_null(bytes, 1);
 }
 TRICOLOR_REPLACES void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
-  return tricolor::gc::detail::allocate_or_null(bytes, 1);
+  return tricolor::gc::detail::allocate_traced_new_or_null(bytes, 1);
 }
 TRICOLOR_REPLACES void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return tricolor::gc::detail::allocate_traced_new(bytes, static_cast<std::size_t>(alignment));
@@ -59,11 +56,13 @@ TRICOLOR_REPLACES void* operator new[](std::size_t bytes, std::align_val_t align
 }
 TRICOLOR_REPLACES void* operator new(std::size_t bytes, std::align_val_t alignment,
                                      const std::nothrow_t&) noexcept {
-  return tricolor::gc::detail::allocate_or_null(bytes, static_cast<std::size_t>(alignment));
+  return tricolor::gc::detail::allocate_traced_new_or_null(bytes,
+                                                           static_cast<std::size_t>(alignment));
 }
 TRICOLOR_REPLACES void* operator new[](std::size_t bytes, std::align_val_t alignment,
                                        const std::nothrow_t&) noexcept {
-  return tricolor::gc::detail::allocate_or_null(bytes, static_cast<std::size_t>(alignment));
+  return tricolor::gc::detail::allocate_traced_new_or_null(bytes,
+                                                           static_cast<std::size_t>(alignment));
 }
 TRICOLOR_REPLACES void operator delete(void* memory) noexcept {
   tricolor::gc::detail::free_traced(memory);
@@ -113,10 +112,13 @@ TRICOLOR_REPLACES void* __cxa_allocate_exception(std::size_t bytes) noexcept {
 TRICOLOR_REPLACES void __cxa_free_exception(void* thrown) noexcept {
   tricolor::gc::detail::free_traced_exception(thrown);
 }
-TRICOLOR_REPLACES void* __cxa_allocate_dependent_exception() noexcept {
-  return tricolor::gc::detail::allocate_dependent_exception();
+TRICOLOR_REPLACES __cxxabiv1::__cxa_dependent_exception*
+__cxa_allocate_dependent_exception() noexcept {
+  return static_cast<__cxxabiv1::__cxa_dependent_exception*>(
+      tricolor::gc::detail::allocate_dependent_exception());
 }
-TRICOLOR_REPLACES void __cxa_free_dependent_exception(void* exception) noexcept {
+TRICOLOR_REPLACES void __cxa_free_dependent_exception(
+    __cxxabiv1::__cxa_dependent_exception* exception) noexcept {
   tricolor::gc::detail::free_dependent_exception(exception);
 }
 }

@@ -13,6 +13,7 @@
 #include <tricolor/allocator.hpp>
 #include <tricolor/container/sequence.hpp>
 #include <tricolor/detail/block.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/node.hpp>
 
 namespace tricolor::gc {
@@ -244,7 +245,7 @@ class deque {
   T& operator[](size_type i) noexcept { return *fields_.at(i); }
   const T& operator[](size_type i) const noexcept { return *fields_.at(i); }
   T& at(size_type i) {
-    if (i >= size()) throw std::out_of_range("gc::deque::at: index beyond the size");
+    if (i >= size()) TRICOLOR_THROW(std::out_of_range("gc::deque::at: index beyond the size"));
     return *fields_.at(i);
   }
   const T& at(size_type i) const { return const_cast<deque*>(this)->at(i); }
@@ -447,11 +448,10 @@ class deque {
   template <class Grow>
   void while_growing(Grow grow) {
     const size_type before = size();
-    try {
-      grow();
-    } catch (...) {
+    TRICOLOR_TRY { grow(); }
+    TRICOLOR_CATCH(...) {
       while (size() > before) pop_back();
-      throw;
+      TRICOLOR_RETHROW;
     }
   }
   template <class Append>

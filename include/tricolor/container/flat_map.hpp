@@ -13,6 +13,7 @@
 
 #include <tricolor/container/map.hpp>
 #include <tricolor/container/vector.hpp>
+#include <tricolor/detail/exceptions.hpp>
 
 namespace tricolor::gc {
 
@@ -95,13 +96,14 @@ class flat {
     };
     const size_type before = size();
     elements_.insert(elements_.end(), first, last);
-    try {
+    TRICOLOR_TRY {
       container_type scratch(elements_.begin() + before, elements_.end());
       sort(elements_.begin() + before, scratch.begin(), scratch.end(), order);
       merge_from(before, order);
-    } catch (...) {
+    }
+    TRICOLOR_CATCH(...) {
       elements_.clear();  // as std::flat_map does: no order can be promised
-      throw;
+      TRICOLOR_RETHROW;
     }
   }
   void insert(std::initializer_list<value_type> values) { insert(values.begin(), values.end()); }
@@ -238,7 +240,7 @@ class flat_map : public detail::flat<detail::flat_map_entry<K, V>, Compare> {
   V& operator[](K&& key) { return try_emplace(std::move(key)).first->second; }
   V& at(const K& key) {
     const iterator i = this->find(key);
-    if (i == this->end()) throw std::out_of_range("gc::flat_map::at: no such key");
+    if (i == this->end()) TRICOLOR_THROW(std::out_of_range("gc::flat_map::at: no such key"));
     return i->second;
   }
   const V& at(const K& key) const { return const_cast<flat_map*>(this)->at(key); }

@@ -25,6 +25,7 @@
 #include <tricolor/container/hash_nodes.hpp>
 #include <tricolor/container/node_handle.hpp>
 #include <tricolor/container/sequence.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/node.hpp>
 
 namespace tricolor::gc::detail {
@@ -218,7 +219,8 @@ class hash_table {
   void max_load_factor(float most) noexcept { max_load_ = most > 0.05F ? most : 0.05F; }
   void rehash(size_type count) {
     const size_type needed = std::max({count, buckets_for(size()), kFewestBuckets});
-    if (needed > max_bucket_count() / 2) throw std::length_error("gc::unordered: too long");
+    if (needed > max_bucket_count() / 2)
+      TRICOLOR_THROW(std::length_error("gc::unordered: too long"));
     if (std::bit_ceil(needed) != bucket_count()) fields_.set_buckets(std::bit_ceil(needed));
   }
   void reserve(size_type count) {
@@ -315,7 +317,7 @@ class hash_table {
   size_type buckets_for(size_type count) const {
     const double needed = std::ceil(static_cast<double>(count) / static_cast<double>(max_load_));
     if (needed > static_cast<double>(max_bucket_count() / 2)) {
-      throw std::length_error("gc::unordered: too long");
+      TRICOLOR_THROW(std::length_error("gc::unordered: too long"));
     }
     return static_cast<size_type>(needed);
   }

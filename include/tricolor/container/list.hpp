@@ -12,6 +12,7 @@
 
 #include <tricolor/allocator.hpp>
 #include <tricolor/container/sequence.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/node.hpp>
 
 namespace tricolor::gc {
@@ -320,13 +321,14 @@ class list {
     list half;
     half.splice(half.end(), *this, begin(),
                 std::next(begin(), static_cast<difference_type>(size() / 2)));
-    try {
+    TRICOLOR_TRY {
       half.sort(std::ref(less));
       sort(std::ref(less));
       half.merge(*this, std::ref(less));
-    } catch (...) {
+    }
+    TRICOLOR_CATCH(...) {
       splice_all(end(), half);
-      throw;
+      TRICOLOR_RETHROW;
     }
     swap(half);
   }

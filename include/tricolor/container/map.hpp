@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <tricolor/container/tree.hpp>
+#include <tricolor/detail/exceptions.hpp>
 
 namespace tricolor::gc {
 
@@ -91,7 +92,7 @@ class map : public detail::ordered<map<K, V, Compare>,
   V& operator[](K&& key) { return try_emplace(std::move(key)).first->second; }
   V& at(const K& key) {
     const iterator i = this->find(key);
-    if (i == this->end()) throw std::out_of_range("gc::map::at: no such key");
+    if (i == this->end()) TRICOLOR_THROW(std::out_of_range("gc::map::at: no such key"));
     return i->second;
   }
   const V& at(const K& key) const { return const_cast<map*>(this)->at(key); }

@@ -20,6 +20,7 @@
 #include <utility>
 
 #include <tricolor/detail/block.hpp>
+#include <tricolor/detail/exceptions.hpp>
 
 namespace tricolor::gc::detail {
 
@@ -242,15 +243,18 @@ class sequence {
     return static_cast<size_type>(position - begin());
   }
   void check_index(size_type i) const {
-    if (i >= self().size()) throw std::out_of_range("gc::vector::at: index beyond the size");
+    if (i >= self().size())
+      TRICOLOR_THROW(std::out_of_range("gc::vector::at: index beyond the size"));
   }
   static size_type checked(size_type capacity) {
-    if (capacity > max_size()) throw std::length_error("gc::vector: longer than max_size()");
+    if (capacity > max_size())
+      TRICOLOR_THROW(std::length_error("gc::vector: longer than max_size()"));
     return capacity;
   }
   size_type grown(size_type extra) const {
     const size_type n = self().size();
-    if (extra > max_size() - n) throw std::length_error("gc::vector: longer than max_size()");
+    if (extra > max_size() - n)
+      TRICOLOR_THROW(std::length_error("gc::vector: longer than max_size()"));
     const size_type doubled = n > max_size() / 2 ? max_size() : 2 * n;
     constexpr size_type kFewest = sizeof(T) > 64 ? 1 : 64 / sizeof(T) < 4 ? 64 / sizeof(T) : 4;
     return std::max({n + extra, doubled, kFewest});
@@ -269,17 +273,17 @@ class sequence {
   void open_gap(T* block, size_type capacity, size_type at, size_type count) {
     T* const old = self().data();
     const size_type n = self().size();
-    try {
+    TRICOLOR_TRY {
       relocate(block, old, at);
-      try {
-        relocate(block + at + count, old + at, n - at);
-      } catch (...) {
+      TRICOLOR_TRY { relocate(block + at + count, old + at, n - at); }
+      TRICOLOR_CATCH(...) {
         end_elements(block, at);
-        throw;
+        TRICOLOR_RETHROW;
       }
-    } catch (...) {
+    }
+    TRICOLOR_CATCH(...) {
       end_elements(block + at, count);
-      throw;
+      TRICOLOR_RETHROW;
     }
     self().adopt(block, capacity, n + count);
   }
@@ -303,11 +307,12 @@ class sequence {
   template <class Make>
   static void construct_each(T* place, size_type count, Make& make) {
     size_type done = 0;
-    try {
+    TRICOLOR_TRY {
       for (; done < count; ++done) make(place + done, done);
-    } catch (...) {
+    }
+    TRICOLOR_CATCH(...) {
       end_elements(place, done);
-      throw;
+      TRICOLOR_RETHROW;
     }
   }
 };

@@ -18,6 +18,7 @@
 #include <tricolor/allocator.hpp>
 #include <tricolor/container/sequence.hpp>
 #include <tricolor/detail/block.hpp>
+#include <tricolor/detail/exceptions.hpp>
 
 namespace tricolor::gc {
 
@@ -331,7 +332,8 @@ class basic_string {
 
   static void check(size_type at, size_type most, const char* what) {
     if (at <= most && most != npos) return;
-    throw std::out_of_range(std::string("gc::basic_string::") + what + ": beyond the end");
+    TRICOLOR_THROW(
+        std::out_of_range(std::string("gc::basic_string::") + what + ": beyond the end"));
   }
   size_type index_of(const_iterator p) const noexcept {
     return static_cast<size_type>(p - begin());
@@ -349,12 +351,13 @@ class basic_string {
   }
   size_type grown(size_type extra) const {
     if (extra > max_size() - size_) {
-      throw std::length_error("gc::basic_string: longer than max_size()");
+      TRICOLOR_THROW(std::length_error("gc::basic_string: longer than max_size()"));
     }
     return std::max(size_ + extra, std::min(2 * capacity(), max_size()));
   }
   void move_to_block(size_type capacity) {
-    if (capacity > max_size()) throw std::length_error("gc::basic_string: longer than max_size()");
+    if (capacity > max_size())
+      TRICOLOR_THROW(std::length_error("gc::basic_string: longer than max_size()"));
     size_type room = capacity + 1;
     C* const block = detail::allocate_block<C>(room);
     Traits::copy(block, data(), size_ + 1);

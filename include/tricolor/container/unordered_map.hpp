@@ -11,6 +11,7 @@
 
 #include <tricolor/container/hash_table.hpp>
 #include <tricolor/container/map.hpp>
+#include <tricolor/detail/exceptions.hpp>
 
 namespace tricolor::gc {
 
@@ -77,7 +78,7 @@ class unordered_map
   V& operator[](K&& key) { return try_emplace(std::move(key)).first->second; }
   V& at(const K& key) {
     const iterator i = this->find(key);
-    if (i == this->end()) throw std::out_of_range("gc::unordered_map::at: no such key");
+    if (i == this->end()) TRICOLOR_THROW(std::out_of_range("gc::unordered_map::at: no such key"));
     return i->second;
   }
   const V& at(const K& key) const { return const_cast<unordered_map*>(this)->at(key); }

@@ -21,6 +21,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/make.hpp>
 #include <tricolor/ptr.hpp>
 
@@ -69,7 +70,7 @@ template <class T>
   static_assert(alignof(T) <= kPageSize, "alignment beyond a page is not supported");
   constexpr Kind kind = kind_of<T>();
   constexpr std::size_t offset = kBlockOffset<T>;
-  if (capacity > kMostElements<T>) throw std::bad_array_new_length();
+  if (capacity > kMostElements<T>) TRICOLOR_THROW(std::bad_array_new_length());
   std::size_t cell_size = 0;
   if constexpr (has_destructor<T>) {
     const std::size_t bytes = offset + capacity * sizeof(T);
@@ -175,13 +176,14 @@ void relocate(T* to, T* from, std::size_t count) {
     move_bytes(to, from, count);
   } else {
     std::size_t done = 0;
-    try {
+    TRICOLOR_TRY {
       for (; done < count; ++done) {
         std::construct_at(to + done, std::move_if_noexcept(from[done]));
       }
-    } catch (...) {
+    }
+    TRICOLOR_CATCH(...) {
       end_elements(to, done);
-      throw;
+      TRICOLOR_RETHROW;
     }
   }
 }

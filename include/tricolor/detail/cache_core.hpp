@@ -31,6 +31,7 @@
 #include <vector>
 
 #include <tricolor/detail/cache_policy.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/runtime.hpp>
 #include <tricolor/sync/map.hpp>
 
@@ -80,11 +81,8 @@ struct CacheFlight {
   void end(V* v, std::exception_ptr e) noexcept {
     const std::lock_guard guard(lock);
     if (done) return;
-    try {
-      value = v;
-    } catch (...) {
-      e = std::current_exception();
-    }
+    TRICOLOR_TRY { value = v; }
+    TRICOLOR_CATCH(...) { e = std::current_exception(); }
     error = std::move(e);
     done = true;
     ended.notify_all();
@@ -337,11 +335,10 @@ class CacheCore final : private CachePolicy::Host {
     fresh.value.store(value, std::memory_order_release);
     fresh.expires.store(expires, std::memory_order_relaxed);
     if (!policy_.add(fresh, cost)) return false;
-    try {
-      map_.store(fresh.id, &fresh);
-    } catch (...) {
+    TRICOLOR_TRY { map_.store(fresh.id, &fresh); }
+    TRICOLOR_CATCH(...) {
       policy_.remove(fresh);
-      throw;
+      TRICOLOR_RETHROW;
     }
     return true;
   }

@@ -20,6 +20,9 @@ TRICOLOR_API void free_traced(void* memory) noexcept;
 
 // Behind operator new: calls the new-handler as often as there is one.
 [[nodiscard]] TRICOLOR_API void* allocate_traced_new(std::size_t bytes, std::size_t alignment);
+// The same for operator new (std::nothrow).
+[[nodiscard]] TRICOLOR_API void* allocate_traced_new_or_null(std::size_t bytes,
+                                                             std::size_t alignment) noexcept;
 // What the C++ runtime throws, with room for its header in front.
 [[nodiscard]] TRICOLOR_API void* allocate_traced_exception(std::size_t bytes) noexcept;
 TRICOLOR_API void free_traced_exception(void* thrown) noexcept;

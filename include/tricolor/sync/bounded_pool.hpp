@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <tricolor/detail/config.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/pool.hpp>
 #include <tricolor/root.hpp>
 
@@ -90,19 +91,19 @@ class BoundedPool {
     puts_.fetch_add(1, std::memory_order_relaxed);
     if (!detail::accepts(options_, *object)) return discard();
     std::uint32_t place = detail::SlotStack::kNone;
-    try {
-      place = kept_.reserve();
-    } catch (const std::bad_alloc&) {
+    TRICOLOR_TRY { place = kept_.reserve(); }
+    TRICOLOR_CATCH(const std::bad_alloc&) {
       // As if it were full.
     }
     if (place == detail::SlotStack::kNone) return discard();
-    try {
+    TRICOLOR_TRY {
       if (options_.reset) options_.reset(*object);
       detail::clear_with(options_.clear, *object);
-    } catch (...) {
+    }
+    TRICOLOR_CATCH(...) {
       kept_.give_back(place);
       discard();
-      throw;
+      TRICOLOR_RETHROW;
     }
     kept_.fill(place, const_cast<void*>(static_cast<const volatile void*>(object)));
   }

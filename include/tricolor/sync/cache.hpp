@@ -14,6 +14,7 @@
 #include <vector>
 
 #include <tricolor/detail/cache_core.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/sync/evictor.hpp>
 
 namespace tricolor::sync {
@@ -130,7 +131,8 @@ class Cache {
     bool set(const K& key, V* value) const { return set(key, value, core_->options().ttl); }
     bool set(const K& key, V* value, std::chrono::nanoseconds ttl) const {
       if (value == nullptr) {
-        throw std::invalid_argument("sync::Cache::set: the value is nullptr, which means no value");
+        TRICOLOR_THROW(
+            std::invalid_argument("sync::Cache::set: the value is nullptr, which means no value"));
       }
       return core_->set(*space_, key, value, core_->options().cost(key, value), ttl);
     }
@@ -149,12 +151,13 @@ class Cache {
       const auto [flight, mine] = core->join(space, key);
       if (mine) return run(*core, flight, load);
       if (flight->loader == std::this_thread::get_id()) {
-        throw std::logic_error("sync::Cache::get_or_load: the loader asks for its own key");
+        TRICOLOR_THROW(
+            std::logic_error("sync::Cache::get_or_load: the loader asks for its own key"));
       }
       if (!flight->wait(core->options().load_timeout)) {
-        throw LoadTimeout(
-            "sync::Cache::get_or_load: the load of the key, by another thread, has "
-            "not ended in time");
+        TRICOLOR_THROW(
+            LoadTimeout("sync::Cache::get_or_load: the load of the key, by another thread, has "
+                        "not ended in time"));
       }
       if (flight->error != nullptr) std::rethrow_exception(flight->error);
       return flight->value.get();
@@ -174,7 +177,7 @@ class Cache {
     static V* run(Core& core, const std::shared_ptr<typename Core::Flight>& flight, F& load) {
       const detail::CacheSpace& space = *flight->space;
       V* value = nullptr;
-      try {
+      TRICOLOR_TRY {
         // [cache.flight] Somebody may have stored it between our get and our flight.
         value = core.peek(space, flight->key);
         if (value == nullptr) {
@@ -189,11 +192,12 @@ class Cache {
                      core.options().ttl);
           }
         }
-      } catch (...) {
+      }
+      TRICOLOR_CATCH(...) {
         if (value == nullptr) core.count_load(false);
         core.leave(flight);
         flight->end(value, value == nullptr ? std::current_exception() : nullptr);
-        throw;
+        TRICOLOR_RETHROW;
       }
       core.leave(flight);
       flight->end(value, nullptr);

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include <tricolor/detail/config.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/raw_words.hpp>
 
 namespace tricolor::sync {
@@ -121,8 +122,8 @@ class DeferStack {
   // scope's end cannot hold an exception up.
   std::exception_ptr recover() {
     if (!held_) {
-      throw std::logic_error(
-          "sync::DeferStack::recover: the stack is not that of sync::with_defer");
+      TRICOLOR_THROW(
+          std::logic_error("sync::DeferStack::recover: the stack is not that of sync::with_defer"));
     }
     return running_ ? std::exchange(thrown_, nullptr) : nullptr;
   }
@@ -132,7 +133,8 @@ class DeferStack {
   template <class R>
   R& result() {
     if (result_ == nullptr || tag_ != &detail::kResultTag<R>) {
-      throw std::logic_error("sync::DeferStack::result: the function does not return this type");
+      TRICOLOR_THROW(
+          std::logic_error("sync::DeferStack::result: the function does not return this type"));
     }
     return *static_cast<R*>(result_);
   }
@@ -159,13 +161,9 @@ class DeferStack {
   void run_all() {
     const bool within = std::exchange(running_, true);  // a deferred call calls run()
     while (top_ != nullptr) {
-      try {
-        act(true);
-      } catch (const abi::__forced_unwind&) {
-        throw;
-      } catch (...) {
-        thrown_ = std::current_exception();
-      }
+      TRICOLOR_TRY { act(true); }
+      TRICOLOR_CATCH(const abi::__forced_unwind&) { TRICOLOR_RETHROW; }
+      TRICOLOR_CATCH(...) { thrown_ = std::current_exception(); }
     }
     if (within) return;
     running_ = false;
@@ -206,13 +204,9 @@ auto with_defer(F&& f) -> std::invoke_result_t<F&, DeferStack&> {
   DeferStack stack;
   stack.held_ = true;
   const auto guarded = [&stack](auto&& body) {
-    try {
-      body();
-    } catch (const abi::__forced_unwind&) {
-      throw;
-    } catch (...) {
-      stack.thrown_ = std::current_exception();
-    }
+    TRICOLOR_TRY { body(); }
+    TRICOLOR_CATCH(const abi::__forced_unwind&) { TRICOLOR_RETHROW; }
+    TRICOLOR_CATCH(...) { stack.thrown_ = std::current_exception(); }
     stack.run_at_end();
   };
   if constexpr (std::is_void_v<R>) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <tricolor/detail/config.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/raw_words.hpp>
 #include <tricolor/make.hpp>
 #include <tricolor/ptr.hpp>
@@ -86,10 +87,9 @@ class Lane {
   Lane& operator=(const Lane&) = delete;
   ~Lane() noexcept(false) {
     const bool unwinding = std::uncaught_exceptions() > exceptions_;
-    try {
-      end();
-    } catch (...) {
-      if (!unwinding) throw;
+    TRICOLOR_TRY { end(); }
+    TRICOLOR_CATCH(...) {
+      if (!unwinding) TRICOLOR_RETHROW;
     }
   }
   static void* operator new(std::size_t) = delete;
@@ -98,7 +98,8 @@ class Lane {
   // The calling thread's innermost lane. MissingLane when it is in none.
   static Lane& current() {
     const detail::LaneFrame* const frame = detail::lane_frames();
-    if (frame == nullptr) throw MissingLane("sync::Lane::current: the thread is in no lane");
+    if (frame == nullptr)
+      TRICOLOR_THROW(MissingLane("sync::Lane::current: the thread is in no lane"));
     return *frame->lane;
   }
   static bool has_current() noexcept { return detail::lane_frames() != nullptr; }
@@ -166,11 +167,8 @@ class Lane {
   void end() {
     std::exception_ptr thrown;
     while (detail::LaneRecord* const record = take()) {
-      try {
-        record->end(record);
-      } catch (...) {
-        thrown = std::current_exception();
-      }
+      TRICOLOR_TRY { record->end(record); }
+      TRICOLOR_CATCH(...) { thrown = std::current_exception(); }
     }
     if (thrown != nullptr) std::rethrow_exception(thrown);
   }
@@ -221,9 +219,9 @@ class Lane {
     for (const detail::LaneFrame* f = detail::lane_frames(); f != nullptr; f = f->outer) {
       if (f->lane != this) continue;
       if (!has_ended()) return;
-      throw MissingLane("sync::Lane: the lane has ended");
+      TRICOLOR_THROW(MissingLane("sync::Lane: the lane has ended"));
     }
-    throw MissingLane("sync::Lane: the thread is not in this lane");
+    TRICOLOR_THROW(MissingLane("sync::Lane: the thread is not in this lane"));
   }
   void add(detail::LaneRecord& record) {
     const std::lock_guard guard(state_->lock);

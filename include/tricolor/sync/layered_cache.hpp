@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/runtime.hpp>
 #include <tricolor/sync/cache.hpp>
 
@@ -106,7 +107,8 @@ class LayeredCache {
         counts_(std::make_shared<Counts>()),
         near_(options_->near) {
     if (!options_->origin && !options_->far) {
-      throw std::invalid_argument("sync::LayeredCache: neither an origin nor a far layer is given");
+      TRICOLOR_THROW(
+          std::invalid_argument("sync::LayeredCache: neither an origin nor a far layer is given"));
     }
   }
 
@@ -115,9 +117,10 @@ class LayeredCache {
     // Kept by the call: the cache may go while the origin is asked.
     const std::shared_ptr<const Options> options = options_;
     const std::shared_ptr<Counts> counts = counts_;
-    try {
+    TRICOLOR_TRY {
       return near_.get_or_load(key, [&](const K& k) { return load(*options, *counts, k); });
-    } catch (const Failed& failed) {
+    }
+    TRICOLOR_CATCH_AS(Failed, failed) {
       if (options->fallback) {
         counts->fallbacks.fetch_add(1, std::memory_order_relaxed);
         return options->fallback(key);
@@ -167,11 +170,8 @@ class LayeredCache {
   }
   template <class Call>
   static void guard_far(Counts& counts, Call call) {
-    try {
-      call();
-    } catch (const std::exception&) {
-      add_one(counts.far_errors);
-    }
+    TRICOLOR_TRY { call(); }
+    TRICOLOR_CATCH(const std::exception&) { add_one(counts.far_errors); }
   }
 
   static V* load(const Options& options, Counts& counts, const K& key) {
@@ -191,13 +191,14 @@ class LayeredCache {
   static V* ask_origin(const Options& options, Counts& counts, const K& key) {
     std::chrono::nanoseconds delay = options.retry_delay;
     for (unsigned attempt = 0;; ++attempt) {
-      try {
+      TRICOLOR_TRY {
         V* const value = options.origin(key);
         add_one(counts.origin_loads);
         return value;
-      } catch (const std::exception&) {
+      }
+      TRICOLOR_CATCH(const std::exception&) {
         add_one(counts.origin_errors);
-        if (attempt == options.retries) throw Failed{std::current_exception()};
+        if (attempt == options.retries) TRICOLOR_THROW(Failed{std::current_exception()});
       }
       add_one(counts.retries);
       const runtime::BlockingScope blocked;

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/detail/sync_map_table.hpp>
 #include <tricolor/root.hpp>
 
@@ -235,9 +236,8 @@ class Map {
     if (used < State::kLeast / 2 || state_->live() > used / 4) return;
     const std::unique_lock one(state_->rebuilding, std::try_to_lock);
     if (!one.owns_lock()) return;
-    try {
-      rebuild_locked();
-    } catch (const std::bad_alloc&) {
+    TRICOLOR_TRY { rebuild_locked(); }
+    TRICOLOR_CATCH(const std::bad_alloc&) {
       // The next deletion tries again.
     }
   }

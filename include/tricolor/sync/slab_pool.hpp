@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <tricolor/atomic.hpp>
+#include <tricolor/detail/exceptions.hpp>
 #include <tricolor/make.hpp>
 #include <tricolor/pool.hpp>
 #include <tricolor/ptr.hpp>
@@ -50,11 +51,13 @@ class SlabPool {
   explicit SlabPool(std::size_t first = kFirst != 0 ? kFirst : 16, ClearOption<T&> clear = {})
       : first_(first), clear_(std::move(clear)) {
     if (first == 0 || first > std::numeric_limits<std::uint32_t>::max()) {
-      throw std::invalid_argument("sync::SlabPool: a first slab of " + std::to_string(first) +
-                                  " elements; accepted is 1 to 2^32 - 1");
+      TRICOLOR_THROW(std::invalid_argument("sync::SlabPool: a first slab of " +
+                                           std::to_string(first) +
+                                           " elements; accepted is 1 to 2^32 - 1"));
     }
     if (clear_ && !clear_.is_function() && !detail::kClearable<T>) {
-      throw std::invalid_argument("sync::SlabPool: clear = true asks for T() of a type without it");
+      TRICOLOR_THROW(
+          std::invalid_argument("sync::SlabPool: clear = true asks for T() of a type without it"));
     }
   }
   SlabPool(const SlabPool&) = delete;
@@ -90,7 +93,8 @@ class SlabPool {
       }
       return;
     }
-    throw std::invalid_argument("sync::SlabPool: what is put is no element of this pool's slabs");
+    TRICOLOR_THROW(
+        std::invalid_argument("sync::SlabPool: what is put is no element of this pool's slabs"));
   }
 
   // get() until the end of the scope.
@@ -221,7 +225,8 @@ class SlabPool {
   }
 
   [[noreturn]] static void already_there(const T*) {
-    throw std::invalid_argument("sync::SlabPool: an element is put that is in the pool already");
+    TRICOLOR_THROW(
+        std::invalid_argument("sync::SlabPool: an element is put that is in the pool already"));
   }
   void end_lease(T* element, bool back) {
     if (back) put(element);
