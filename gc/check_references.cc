@@ -216,15 +216,17 @@ bool is_untraced(const void* slot) noexcept {
 }
 
 // Outside of runtime sections: a handler of the program's may hear of it.
-TRICOLOR_ALLOCATOR void report_untraced(const void* slot, const char* type) noexcept {
+TRICOLOR_ALLOCATOR void report_untraced(const void* slot, const char* type,
+                                        const char* kind) noexcept {
   if (!g_told_slots.add(reinterpret_cast<uintptr_t>(slot))) return;
   if (g_reports.fetch_add(1, std::memory_order_relaxed) >= kMostReports) return;
   const std::string_view name(type);
   runtime::report_here(
       "rule 2",
-      "rule 2: the gc::ptr<%.*s> at %p lies in memory that the collector does not trace: "
-      "a reference from memory that is not collected is a gc::root",
-      static_cast<int>(std::min(name.size(), name.find_first_of(";]"))), name.data(), slot);
+      "rule 2: the %s<%.*s> at %p lies in memory that the collector does not trace: "
+      "a reference from memory that is not collected is a %s",
+      kind, static_cast<int>(std::min(name.size(), name.find_first_of(";]"))), name.data(), slot,
+      std::string_view(kind) == "gc::atomic" ? "gc::atomic_root" : "gc::root");
 }
 
 }  // namespace
@@ -283,16 +285,17 @@ bool stores_untraced(const void* slot) noexcept {
 
 }  // namespace
 
-TRICOLOR_ALLOCATOR void check_reference_slot(const void* slot, const char* type) noexcept {
+TRICOLOR_ALLOCATOR void check_reference_slot(const void* slot, const char* type,
+                                             const char* kind) noexcept {
   // Nothing reads the table there (report_raw_references()), and each entry costs instrumented
   // calls.
   if (TRICOLOR_TSAN && g_heap.contains(slot)) return;
-  if (note_slot(slot)) report_untraced(slot, type);
+  if (note_slot(slot)) report_untraced(slot, type, kind);
 }
 
 TRICOLOR_ALLOCATOR void check_reference_store(const void* slot, const char* type) noexcept {
   if (g_heap.contains(slot)) return;
-  if (stores_untraced(slot)) report_untraced(slot, type);
+  if (stores_untraced(slot)) report_untraced(slot, type, "gc::ptr");
 }
 
 // Before construction: the references of the cell's former object are forgotten, the new one's note

@@ -13,6 +13,9 @@ namespace tricolor::gc {
 // through the write barrier. There is no ABA: an address cannot be reused while a thread still
 // holds it on its stack, so compare_exchange needs neither tags nor hazard pointers. Any thread;
 // attaches it.
+//
+// It is no root: outside of collected objects (a global, malloc memory) it keeps nothing alive;
+// gc::atomic_root (<tricolor/traced.hpp>) does. The checking build reports one.
 template <class T>
 class atomic {
  public:
@@ -88,7 +91,7 @@ class atomic {
   }
   void check() const noexcept {
 #if TRICOLOR_CHECKS
-    detail::check_reference_slot(&target_, detail::kTypeName<T>.data());
+    detail::check_reference_slot(&target_, detail::kTypeName<T>.data(), "gc::atomic");
 #endif
   }
 

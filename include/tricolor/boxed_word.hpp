@@ -16,11 +16,16 @@ TRICOLOR_API void announce_boxed_words() noexcept;
 
 // The write barrier by itself: to be called after a word that refers to `target` has been stored in
 // a collected object by other means than a gc::ptr. The word must lead the collector to the object:
-// be an address inside it (a tag in the low bits is one, where the object is larger than the tag),
-// or lie in a boxed_word. nullptr is allowed. Any thread; attaches it.
-TRICOLOR_ALWAYS_INLINE void write_barrier(const void* target) noexcept {
+// be an address inside it (one with a tag in its low four bits is: cells are 16 bytes or more), or
+// lie in a boxed_word. nullptr is allowed. With `word`, where it was stored, the checking build
+// knows that word for a reference; it reports others as raw ones. Any thread; attaches it.
+TRICOLOR_ALWAYS_INLINE void write_barrier(const void* target,
+                                          [[maybe_unused]] const void* word = nullptr) noexcept {
   asm volatile("" : : : "memory");  // the store comes first: see detail/barrier.hpp
   detail::shade(target);
+#if TRICOLOR_CHECKS
+  if (word != nullptr) detail::check_reference_slot(word, "void", "word that refers to");
+#endif
 }
 
 // A 64-bit word in a collected object or on a stack, which is scanned by its low 48 bits, whatever
@@ -60,7 +65,7 @@ class boxed_word {
  private:
   void store(std::uint64_t bits, const void* target) noexcept {
 #if TRICOLOR_CHECKS
-    detail::check_reference_slot(&bits_, "tricolor::gc::boxed_word");
+    detail::check_reference_slot(&bits_, "void", "gc::boxed_word");
 #endif
     detail::store_word(bits_, bits);
     detail::shade(target);

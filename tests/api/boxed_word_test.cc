@@ -85,7 +85,7 @@ struct Tagged {
   std::uintptr_t word = 0;
   void set(Node* node, std::uintptr_t tag) {
     word = reinterpret_cast<std::uintptr_t>(node) | tag;
-    gc::write_barrier(node);
+    gc::write_barrier(node, &word);
   }
   Node* node() const { return reinterpret_cast<Node*>(word & ~std::uintptr_t{15}); }
 };

@@ -5,6 +5,9 @@
 //     misuse_program ptr-global     a gc::ptr with static storage
 //     misuse_program ptr-constinit  one that is initialised at compile time
 //     misuse_program delete         deletes a collected object; unique-ptr, delete-array: so they do
+//     misuse_program atomic-global  a gc::atomic with static storage
+//     misuse_program atomic-heap    one in malloc memory
+//     misuse_program tagged         keeps the rules: tagged words, with their barrier
 //     misuse_program none           keeps the rules
 #include <memory>
 #include <string_view>
@@ -34,6 +37,19 @@ T* printed(T* object) {
   std::fflush(stdout);
   return object;
 }
+
+[[gnu::noinline]] gc::atomic<Item>& global_atomic() {
+  static gc::atomic<Item> reference;
+  return reference;
+}
+
+struct Tagged {
+  std::uintptr_t word = 0;
+  void set(Item* item, unsigned tag) {
+    word = reinterpret_cast<std::uintptr_t>(item) | tag;
+    gc::write_barrier(item, &word);
+  }
+};
 
 }  // namespace
 
@@ -65,6 +81,24 @@ int main(int argc, char** argv) {
     const std::unique_ptr<Item> owner(printed(gc::make<Item>(1)));
   } else if (mode == "delete-array") {
     delete[] printed(gc::make_array<char>(100));
+  } else if (mode == "atomic-global") {
+    global_atomic() = gc::make<Item>(1);
+    std::printf("object %p\n", static_cast<void*>(&global_atomic()));
+  } else if (mode == "atomic-heap") {
+    const auto reference = std::make_unique<gc::atomic<Item>>();
+    std::printf("object %p\n", static_cast<void*>(reference.get()));
+  } else if (mode == "tagged") {
+    gc::root<Tagged> words;
+    std::thread([&] {
+      words = gc::make_array<Tagged>(8);
+      for (unsigned tag = 0; tag < 8; ++tag) words[tag].set(gc::make<Item>(tag), tag);
+    }).join();
+    runtime::collect();
+    for (unsigned tag = 0; tag < 8; ++tag) {
+      const auto* const item = reinterpret_cast<const Item*>(words[tag].word - tag);
+      if (!item->intact() || item->key != tag) return finish(false);
+    }
+    return finish(true);
   } else {
     const gc::root<Item> list = make_list(1000);
     const gc::ptr<Item> local = list.get();

@@ -85,6 +85,10 @@ TEST_CASE("process: findlost=1 is silent about a program that keeps the rules") 
   }
 }
 
+TEST_CASE("process: words with a tag in the low bits keep their objects") {
+  CHECK(run_program("misuse_program", {"tagged"}).out == "ok\n");
+}
+
 // The checking build searches when the program asks for a collection; under a sanitizer it does
 // not.
 TEST_CASE("process: without findlost nothing is said, unless by the checking build") {
@@ -157,10 +161,25 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("process: the checking build tells that a gc::atomic outside of the heap is no root") {
+  for (const char* mode : {"atomic-global", "atomic-heap"}) {
+    CAPTURE(mode);
+    const ProcessResult result = run_program("misuse_program", {mode});
+    CAPTURE(result.err);
+    CAPTURE(result.out);
+    CHECK(result.err.find("rule 2: the gc::atomic<") != std::string::npos);
+    CHECK(result.err.find("is a gc::atomic_root") != std::string::npos);
+    CHECK(names_address(result.err, printed_address(result.out, "object")));
+  }
+}
+
 TEST_CASE("process: the checking build is silent about a program that keeps the rules") {
-  const ProcessResult result = run_program("misuse_program", {"none"});
-  CHECK(result.exit_code == 0);
-  CHECK(result.err.empty());
+  for (const char* mode : {"none", "tagged"}) {
+    CAPTURE(mode);
+    const ProcessResult result = run_program("misuse_program", {mode});
+    CHECK(result.exit_code == 0);
+    CHECK(result.err == "");
+  }
 }
 
 #endif

@@ -45,9 +45,10 @@ TRICOLOR_ALWAYS_INLINE void store_reference(T*& slot, T* target) noexcept {
 }
 
 #if TRICOLOR_CHECKS
-// Reports a gc::ptr constructed in memory that the collector does not trace (rule 2) and, for the
-// rule-1 check, remembers that the word at `slot` is a reference.
-TRICOLOR_API void check_reference_slot(const void* slot, const char* type) noexcept;
+// Reports a reference (`kind`: a gc::ptr or what else) constructed in memory that the collector
+// does not trace (rule 2) and, for the rule-1 check, remembers that the word at `slot` is one.
+TRICOLOR_API void check_reference_slot(const void* slot, const char* type,
+                                       const char* kind = "gc::ptr") noexcept;
 // Rule 2 once more at a store: what is constant-initialised is never constructed at run time.
 TRICOLOR_API void check_reference_store(const void* slot, const char* type) noexcept;
 #endif
