@@ -17,6 +17,7 @@
 #include "gc/stats.h"
 #include "runtime/base/check.h"
 #include "runtime/base/poison.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/heap/allocate.h"
 #include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/collector_hooks.h"
@@ -44,6 +45,7 @@ void wait_for_finalizers() {
         "runtime::wait_for_finalizers: called from a finalizer, which it would wait for");
   }
   gc::finalizer_thread().wait_until_idle();
+  runtime::learn_order();
 }
 
 bool finalize_by_hand(bool on) {

@@ -10,6 +10,7 @@
 #include "gc/sweep.h"
 #include "gc/types.h"
 #include "runtime/base/immortal.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/heap/allocate.h"
 #include "runtime/heap/central.h"
 #include "runtime/heap/collector_hooks.h"
@@ -132,6 +133,7 @@ size_t DeadCells::run(Thread& thread, size_t most, const std::atomic<bool>& stop
 // Gives back the cells of the word, or leaves them to the next sweep, which finds nothing to
 // destroy in them. In a runtime section.
 void DeadCells::free_word(Thread& thread) noexcept {
+  runtime::tell_order();
   Span& span = *span_;
   uint64_t freed = 0;
   bool last = false;

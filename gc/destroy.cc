@@ -14,6 +14,7 @@
 #include "gc/types.h"
 #include "runtime/base/check.h"
 #include "runtime/base/poison.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/heap/allocate.h"
 #include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/central.h"
@@ -103,6 +104,7 @@ bool ending_dead_object() noexcept { return t_ending_dead; }
 
 void destroy_object(void* object) noexcept {
   if (object == nullptr) return;
+  runtime::tell_order();
   Thread& thread = Thread::attached_or_fatal();
   const Cell cell = g_heap.find_allocated(object);
   if (!cell || g_heap.cell_address(cell) != object) {

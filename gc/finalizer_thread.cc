@@ -14,6 +14,7 @@
 #include "gc/pacing.h"
 #include "runtime/base/immortal.h"
 #include "runtime/base/no_cancellation.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
 #include "runtime/time_watch.h"
@@ -169,6 +170,7 @@ size_t FinalizerThread::run_some(size_t most) noexcept {
       shade_address(self, task_->object());
     }
   }
+  runtime::learn_order();
   if (has_task) {
     task_begun_.store(true, std::memory_order_relaxed);
     {
@@ -176,6 +178,7 @@ size_t FinalizerThread::run_some(size_t most) noexcept {
       timed.set(1);
       task_->run();
     }
+    runtime::tell_order();
     task_->run = nullptr;
     {
       const runtime::RuntimeScope scope(self);

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <new>
 
+#include "runtime/base/thread_order.h"
 #include "runtime/os/os.h"
 #include "runtime/thread.h"
 
@@ -90,11 +91,13 @@ namespace detail {
 RootSlot* take_root_slot() {
   Thread& thread = Thread::attached();
   const RuntimeScope scope(thread);
+  runtime::learn_order();
   return g_roots.take(*thread.data);
 }
 
 void give_root_slot(RootSlot* slot) noexcept {
   Thread* const thread = Thread::current();
+  runtime::tell_order();
   if (thread == nullptr) {
     g_roots.give(nullptr, slot);
     return;

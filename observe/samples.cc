@@ -7,6 +7,7 @@
 
 #include "observe/types.h"
 #include "runtime/base/immortal.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/heap/heap_map.h"
 #include "runtime/thread.h"
 
@@ -41,6 +42,7 @@ Site* Samples::find_site(size_t size, uint16_t type, const Labels::Set* labels,
   uint64_t hash = mixed(mixed(size, type), reinterpret_cast<uintptr_t>(labels));
   for (const uintptr_t frame : stack) hash = mixed(hash, frame);
   const auto look = [&]() -> Site* {
+    runtime::learn_order();
     Site* site = sites_[hash % kRows].load(std::memory_order_acquire);
     while (site != nullptr && (site->hash != hash || site->size != size || site->type != type ||
                                site->labels != labels || !same_stack(*site, stack))) {
@@ -70,6 +72,7 @@ Site* Samples::add_site(uint64_t hash, size_t size, uint16_t type, const Labels:
   std::atomic<Site*>& row = sites_[hash % kRows];
   site->next = row.load(std::memory_order_relaxed);
   row.store(site, std::memory_order_release);
+  runtime::tell_order();
   return site;
 }
 

@@ -7,6 +7,7 @@
 #include "pool/ring.h"
 #include "pool/state.h"
 #include "pool/thread_slot.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/thread.h"
 
 namespace tricolor::sync::detail {
@@ -124,12 +125,14 @@ void* take_slow(PoolHead& pool, Reach reach) {
     object = take_victim(state, slot, reach);
     count(counters, object != nullptr ? &PoolCounters::victim_hits : &PoolCounters::misses);
   }
+  runtime::learn_order();
   return object;
 }
 
 void put_slow(PoolHead& pool, void* object, std::uint32_t most_shared) noexcept {
   PoolCounters* counters = nullptr;
   bool taken = false;
+  runtime::tell_order();
   try {
     runtime::Thread::attached();
     PoolState& state = state_of(pool);

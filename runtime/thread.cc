@@ -12,6 +12,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/once.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/handshake.h"
 #include "runtime/handshake_signal.h"
 #include "runtime/heap/allocate.h"
@@ -194,6 +195,7 @@ bool Thread::attach_other(const Other& other) noexcept {
 }
 
 Thread& Thread::attach() {
+  learn_order();
   g_start.run(start);
   if (!has_handshake_room()) refuse_stack();
   thread_attaches();
@@ -269,6 +271,7 @@ void Thread::detach() noexcept {
   tls.thread = nullptr;
   store_word(tls.marking, true);  // the next store attaches again
   pthread_setspecific(g_exit_key, nullptr);
+  tell_order();
   g_threads.give_record(*this);
   g_threads.lock().unlock();
 }
@@ -303,6 +306,7 @@ void Thread::answer_here(Interrupted interrupted) noexcept {
     sequence = requested.load(std::memory_order_acquire);
     arch::Registers registers;
     arch::spill_registers(registers);
+    tell_order();
     const char* const sp = arch::stack_pointer();
     g_handshake.perform(*this, StackView{sp, registers.words, std::size(registers.words),
                                          end_of_signal_stack(sp), interrupted_sp});
@@ -358,6 +362,7 @@ void Thread::block(const arch::Registers& registers, const char* sp) noexcept {
     return;
   }
   enter();  // no answer between the snapshot and the change of state
+  tell_order();
   std::memcpy(saved_words.data(), registers.words, sizeof(registers.words));
   constexpr size_t kRegisters = std::size(decltype(registers.words){});
   constexpr size_t kFrames = decltype(saved_words){}.size() - kRegisters;

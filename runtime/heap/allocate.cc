@@ -7,6 +7,7 @@
 #include <new>
 
 #include "runtime/base/check.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/heap/allocation_watch.h"
 #include "runtime/heap/central.h"
 #include "runtime/heap/collector_hooks.h"
@@ -293,6 +294,7 @@ TRICOLOR_ALLOCATOR void* allocate_slow(unsigned cache_index, const TypeInfo* typ
       }
     }
     if (cell != nullptr) {
+      runtime::learn_order();
       watched.end(class_size(class_at(cache_index)));
       if (sampled) tell_of_sample(thread, cell, class_size(class_at(cache_index)), type);
       return cell;
@@ -335,6 +337,7 @@ TRICOLOR_ALLOCATOR static void* take_large(std::size_t size, Kind kind, bool cle
       }
     }
     if (object != nullptr) {
+      runtime::learn_order();
       return_excess_pages(thread, run.clean);
       // Outside the runtime section: clearing takes long, and the thread answers handshakes
       // meanwhile.

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "runtime/base/check.h"
+#include "runtime/base/memory.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/heap/collector_hooks.h"
 #include "runtime/os/lent_memory.h"
 #include "runtime/os/os.h"
@@ -45,6 +47,7 @@ Span* Spans::setup(PageRun run, Kind kind, unsigned size_class, size_t cell_size
   const uint32_t words = (cells + 63) / 64;
   if (kind == Kind::kDestructor) {
     void* const memory = std::calloc(1, sizeof(PendingCells) + words * sizeof(uint64_t));
+    tell_order();
     if (memory == nullptr) {
       pages_.free(run);
       return nullptr;
@@ -122,7 +125,7 @@ bool Spans::destroy(Span& span) noexcept {
     const std::lock_guard guard(span.lock);
     TC_DCHECK(span.state != SpanState::kOwned, "span at page %u is still owned", span.first_page);
     span.state = SpanState::kFree;
-    std::free(span.pending);
+    free_plain(span.pending);
     span.pending = nullptr;
     returned = std::exchange(span.returned, 0);
     g_heap.retire_span(span);

@@ -23,6 +23,7 @@
 #include "runtime/base/bits.h"
 #include "runtime/base/check.h"
 #include "runtime/base/no_cancellation.h"
+#include "runtime/base/thread_order.h"
 #include "runtime/os/os.h"
 
 // Where the first frame of the main thread began; the dynamic linker's.
@@ -158,7 +159,11 @@ void advise_no_huge(void* address, size_t bytes) noexcept {
   advise(address, bytes, MADV_NOHUGEPAGE);
 }
 
-void* map(size_t bytes) noexcept { return map_private(bytes, PROT_READ | PROT_WRITE, 0); }
+void* map(size_t bytes) noexcept {
+  void* const memory = map_private(bytes, PROT_READ | PROT_WRITE, 0);
+  tell_order();
+  return memory;
+}
 
 void unmap(void* address, size_t bytes) noexcept {
   KeepErrno keep;
