@@ -144,7 +144,7 @@ TEST_CASE("set_memory_limit: threads at full speed stay within it, with half of 
     }
   });
   // What a control group leaves beside the automatic limit is a ninth of it.
-  CHECK(resident_bytes() <= limit + limit / 18);
+  CHECK(resident_bytes() <= limit + limit / 9);
 }
 
 // [pages.limit]
