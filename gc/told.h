@@ -14,10 +14,10 @@ namespace tricolor::gc {
 
 class Told {
  public:
-  // Whether `key`, not 0, is new.
+  // Whether `key`, not ~0, is new. It is kept inverted: an object's address is no reference.
   bool add(uintptr_t key) noexcept {
     std::atomic<uintptr_t>& place = keys_[key * 0x9e3779b97f4a7c15u >> 54];
-    return place.exchange(key, std::memory_order_relaxed) != key;
+    return place.exchange(~key, std::memory_order_relaxed) != ~key;
   }
 
  private:
