@@ -96,10 +96,7 @@ std::string global_at(const void* word) {
   SymbolTables tables;
   const Symbol symbol = tables.data_at(reinterpret_cast<uintptr_t>(word));
   if (symbol.name.empty()) return {};
-  char offset[32] = {};
-  if (symbol.offset != 0)
-    runtime::format_to(offset, sizeof offset, "+0x%zx", static_cast<size_t>(symbol.offset));
-  return symbol.name + offset + " in " + symbol.file;
+  return symbol.with_offset() + " in " + symbol.file;
 }
 
 Report in_words(const Finding& finding) {

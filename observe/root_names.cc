@@ -107,13 +107,7 @@ Root RootNames::name(const HeldRoot& root) {
                      out.kind == RootKind::traced_memory || out.kind == RootKind::global;
   if (out.kind == RootKind::stack) name_stack_word(root, out);
   if (out.kind == RootKind::global) {
-    const Symbol symbol = symbols_.data_at(root.place);
-    out.name = symbol.name.empty() ? symbol.file : symbol.name;
-    if (!out.name.empty() && symbol.offset != 0) {
-      char offset[32];
-      std::snprintf(offset, sizeof offset, "+0x%zx", static_cast<size_t>(symbol.offset));
-      out.name += offset;
-    }
+    out.name = symbols_.data_at(root.place).with_offset();
   }
   return out;
 }

@@ -82,6 +82,14 @@ Symbol SymbolTables::find(uintptr_t address, bool code) {
   return symbol;
 }
 
+std::string Symbol::with_offset() const {
+  std::string text = name.empty() ? file : name;
+  if (text.empty() || offset == 0) return text;
+  char digits[32];
+  runtime::format_to(digits, sizeof digits, "+0x%zx", static_cast<size_t>(offset));
+  return text + digits;
+}
+
 std::string SymbolTables::describe_code(uintptr_t pc) {
   const Symbol symbol = function_at(pc);
   char text[32];

@@ -18,6 +18,9 @@ struct Symbol {
   uintptr_t offset = 0;  // of the address in what has the name; without a name in the file
   std::string file;      // the last part of its path
   uintptr_t offset_in_file = 0;
+
+  // "name+0x12", "name", without one "file+0x1234"; "" where nothing is known.
+  std::string with_offset() const;
 };
 
 class SymbolTables {
