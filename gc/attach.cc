@@ -37,6 +37,11 @@ namespace {
 runtime::Options* g_options = nullptr;
 pthread_once_t g_start_once = PTHREAD_ONCE_INIT;
 unsigned g_processors = 1;
+constinit bool g_has_fork_handlers = false;
+
+// 102: behind those of traced memory, before the constructors of the program's globals. Where it
+// fails, the first use of the heap tries again.
+[[gnu::constructor(102)]] void see_to_forks() { g_has_fork_handlers = install_fork_handlers(); }
 
 void start_threads() {
   g_workers.init(g_processors);
@@ -63,7 +68,6 @@ using gc::ThreadData;
 void init_collector() {
   static constinit bool deputy_there = false;
   static constinit bool stacks_there = false;
-  static constinit bool fork_there = false;
   static constinit bool exit_there = false;
   static constinit bool observers_there = false;
   if (gc::g_options == nullptr) {
@@ -84,9 +88,9 @@ void init_collector() {
     stacks_there = true;
   }
   gc::g_pacing.init();
-  if (!fork_there) {
-    if (!gc::install_fork_handlers()) throw std::bad_alloc();
-    fork_there = true;
+  if (!gc::g_has_fork_handlers) {
+    gc::g_has_fork_handlers = gc::install_fork_handlers();
+    if (!gc::g_has_fork_handlers) throw std::bad_alloc();
   }
   if (!exit_there) {
     if (!gc::watch_process_for_exit()) throw std::bad_alloc();

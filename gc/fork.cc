@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <atomic>
+
 #include "gc/collector.h"
 #include "gc/finalizer_thread.h"
 #include "gc/held.h"
@@ -11,6 +13,7 @@
 #include "gc/stacks.h"
 #include "gc/worklist.h"
 #include "runtime/base/check.h"
+#include "runtime/base/once.h"
 #include "runtime/handshake.h"
 #include "runtime/heap/spans.h"
 #include "runtime/os/os.h"
@@ -20,6 +23,7 @@ namespace tricolor::gc {
 
 using runtime::g_threads;
 using runtime::Lock;
+using runtime::Once;
 using runtime::Thread;
 
 namespace {
@@ -36,7 +40,14 @@ void nothing(Thread&, runtime::StackView) noexcept {}
 // asked.
 runtime::Lock g_fork_turn;
 
+// What fork() has found of the runtime's start. Relaxed: until it is kDone, and stays so, only
+// whoever has the start gets this far.
+constinit std::atomic<Once::Turn> g_start_found{};
+
 void before_fork() {
+  const Once::Turn found = runtime::runtime_start().take();
+  g_start_found.store(found, std::memory_order_relaxed);
+  if (found != Once::Turn::kDone) return;  // nothing else is there
   Thread* const self = Thread::current();
   {
     const runtime::BlockedWait wait(self);
@@ -67,7 +78,15 @@ void release_locks() noexcept {
   g_threads.lock().unlock();
 }
 
+// Whether nothing but the start was held.
+bool gives_start_back() noexcept {
+  const Once::Turn found = g_start_found.load(std::memory_order_relaxed);
+  if (found == Once::Turn::kTaken) runtime::runtime_start().give_back();
+  return found != Once::Turn::kDone;
+}
+
 void after_fork_in_parent() {
+  if (gives_start_back()) return;
   release_locks();
   runtime::open_runtime();
   if (Thread* const self = Thread::current()) self->leave();
@@ -76,6 +95,7 @@ void after_fork_in_parent() {
 }
 
 void after_fork_in_child() {
+  if (gives_start_back()) return;
   release_locks();
   Thread* const self = Thread::current();
   // The other threads are gone; what they had taken goes back as at their exit.

@@ -154,6 +154,8 @@ void start() {
 
 }  // namespace
 
+Once& runtime_start() noexcept { return g_start; }
+
 // Under g_threads.lock().
 void Thread::prepare(gc::detail::ThreadLocal& its_local, int its_tid) noexcept {
   depth_ = 0;

@@ -68,6 +68,7 @@ extern constinit std::atomic<bool> g_runtime_closed;
 void close_runtime() noexcept;
 void open_runtime() noexcept;
 
+class Once;
 class Thread;
 
 // runtime/arch/enter_blocked.S
@@ -281,6 +282,9 @@ extern Threads g_threads;
 
 // Takes g_threads.lock(); the calling thread counts as blocked while it waits for it.
 void lock_threads(Thread* self) noexcept;
+
+// The start of the runtime, for fork(), which takes it: a child must not find it half done.
+Once& runtime_start() noexcept;
 
 // Hooks implemented by the collector. The first three run under g_threads.lock().
 // Before the first thread is attached; if it throws, it is called again. [once.restart]

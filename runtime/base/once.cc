@@ -16,13 +16,13 @@ void Once::leave(uint32_t state) noexcept {
   futex::wake(&state_, INT_MAX);
 }
 
-void Once::run_slow(void (*function)()) {
+Once::Turn Once::take() noexcept {
   const auto process = static_cast<uint32_t>(::getpid());
   const auto self = static_cast<int>(::syscall(SYS_gettid));
   for (uint32_t state = state_.load(std::memory_order_acquire);;) {
-    if (state == kDone) return;
+    if (state == kDone) return Turn::kDone;
     if (state == process) {
-      if (runner_.load(std::memory_order_relaxed) == self) throw std::bad_alloc();
+      if (runner_.load(std::memory_order_relaxed) == self) return Turn::kWithin;
       futex::wait(&state_, state);
       state = state_.load(std::memory_order_acquire);
       continue;
@@ -31,6 +31,18 @@ void Once::run_slow(void (*function)()) {
     if (state_.compare_exchange_strong(state, process, std::memory_order_acquire)) break;
   }
   runner_.store(self, std::memory_order_relaxed);
+  return Turn::kTaken;
+}
+
+void Once::run_slow(void (*function)()) {
+  switch (take()) {
+    case Turn::kDone:
+      return;
+    case Turn::kWithin:
+      throw std::bad_alloc();
+    case Turn::kTaken:
+      break;
+  }
   try {
     function();  // [once.restart]
   } catch (...) {

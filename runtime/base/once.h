@@ -7,6 +7,8 @@
 //                 over.
 // A caller that the function itself leads back to (a std::new_handler that uses the heap) gets
 // std::bad_alloc.
+// Around fork(): take() waits for a run that is under way, and keeps others from it until
+// give_back().
 // Threads: any; not in a signal handler.
 
 #include <atomic>
@@ -23,6 +25,15 @@ class Once {
   void run(void (*function)()) {
     if (__builtin_expect(state_.load(std::memory_order_acquire) != kDone, 0)) run_slow(function);
   }
+
+  enum class Turn {
+    kTaken,   // by this thread: others wait until give_back()
+    kWithin,  // by this thread, earlier
+    kDone,    // nothing to take: the function has returned
+  };
+  [[nodiscard]] Turn take() noexcept;
+  // By who has got kTaken, also in the child of its fork().
+  void give_back() noexcept { leave(kNever); }
 
  private:
   static constexpr uint32_t kNever = 0;

@@ -46,6 +46,14 @@ TEST_CASE("process: the child of fork() starts helper threads when it needs them
   check_without_threads("children");
 }
 
+TEST_CASE("process: a fork() while another thread first uses the heap") {
+  const ProcessResult result = run_program("fork_start_program", {kThreadSanitizer ? "60" : "300"});
+  CAPTURE(result.err);
+  CHECK(!result.timed_out);
+  CHECK(result.exit_code == 0);
+  CHECK(result.out == "ok\n");
+}
+
 TEST_CASE("process: a hook of the program does not run inside an allocation") {
   if (kSanitized) return;
   check_without_threads("hooks");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -76,6 +77,21 @@ TEST_CASE("once: a run that leads back to itself is refused and goes on") {
     }
   });
   CHECK(refused);
+}
+
+TEST_CASE("once: who takes it keeps others from it, and gives it back undone") {
+  static Once once;
+  CHECK(once.take() == Once::Turn::kTaken);
+  CHECK(once.take() == Once::Turn::kWithin);
+  static std::atomic<bool> runs;
+  runs = false;
+  std::thread runner([] { once.run([] { runs = true; }); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(!runs);
+  once.give_back();
+  runner.join();
+  CHECK(runs);
+  CHECK(once.take() == Once::Turn::kDone);
 }
 
 // [once.restart]
