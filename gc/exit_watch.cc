@@ -52,9 +52,11 @@ constinit thread_local bool t_watched = false;
 using Exit = void (*)(int);
 Exit next_exit() noexcept {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
-  static const auto next = reinterpret_cast<Exit>(dlsym(RTLD_NEXT, "exit"));
-  return next;
+  return reinterpret_cast<Exit>(dlsym(RTLD_NEXT, "exit"));
 }
+
+// Whether a call of exit() comes to the one below.
+constinit bool g_has_exit = false;
 
 // The thread may be attached again after its thread_locals are gone: once for each.
 void watch_by_thread_local() {
@@ -69,6 +71,7 @@ void watch_by_thread_local() {
 }
 
 __attribute__((constructor)) void watch_loading_thread() {
+  g_has_exit = dlsym(RTLD_DEFAULT, "exit") == reinterpret_cast<void*>(&::exit);
   try {
     watch_by_thread_local();
   } catch (const std::bad_alloc&) {  // a handler of atexit() is left
@@ -84,8 +87,7 @@ bool is_in_exit() noexcept {
 }
 
 void watch_thread_for_exit() {
-  static const bool is_ours = dlsym(RTLD_DEFAULT, "exit") == reinterpret_cast<void*>(&::exit);
-  if (!is_ours) watch_by_thread_local();
+  if (!g_has_exit) watch_by_thread_local();
 }
 
 void leave_thread_unwatched() noexcept { t_watched = true; }

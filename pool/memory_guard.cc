@@ -191,8 +191,8 @@ namespace detail {
 void start_memory_guard_of_environment() {
   const int64_t percent = gc::options().memoryguard;
   if (percent == 0) return;
-  static const auto* const guard = new MemoryGuard({.share = static_cast<double>(percent) / 100});
-  static_cast<void>(guard);
+  static constinit const MemoryGuard* guard = nullptr;
+  if (guard == nullptr) guard = new MemoryGuard({.share = static_cast<double>(percent) / 100});
 }
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 
 #include "gc/collector.h"
 #include "pool/thread_slot.h"
+#include "runtime/base/once.h"
 #include "runtime/thread.h"
 
 #include <tricolor/root.hpp>
@@ -52,22 +53,29 @@ bool take_off(PoolState& state) noexcept {
   return state.current.load() == nullptr || state.listed.exchange(true);
 }
 
+// [once.restart]
+void start_rotation() {
+  static constinit bool lists_there = false;
+  static constinit bool hook_there = false;
+  if (!lists_there) {
+    g_lists = (new gc::root<Lists>(gc::make<Lists>()))->get();
+    lists_there = true;
+  }
+  if (!hook_there) {
+    auto hook = std::make_shared<std::function<void()>>(rotate_pools);
+    // A fork() waits for the end of the section.
+    const runtime::RuntimeScope scope(runtime::Thread::attached());
+    gc::g_collector.hooks().add(std::move(hook), true);
+    hook_there = true;
+  }
+  start_memory_guard_of_environment();
+}
+
 }  // namespace
 
 void register_rotation() {
-  static const uint64_t id = [] {
-    static auto* const lists = new gc::root<Lists>(gc::make<Lists>());
-    g_lists = lists->get();
-    auto hook = std::make_shared<std::function<void()>>(rotate_pools);
-    const runtime::RuntimeScope scope(runtime::Thread::attached());
-    return gc::g_collector.hooks().add(std::move(hook), true);
-  }();
-  static_cast<void>(id);
-  static const bool guarded = [] {
-    start_memory_guard_of_environment();
-    return true;
-  }();
-  static_cast<void>(guarded);
+  static constinit runtime::Once once;
+  once.run(start_rotation);
 }
 
 void list_for_rotation(PoolState& state) noexcept {

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 
@@ -35,35 +36,48 @@ void* run_known(void* start) {
   return copy.run(copy.argument);
 }
 
+// What `find` says, kept in `found`, where zero is "not asked yet". Whoever comes meanwhile asks
+// too: a guard would be left locked in the child of a fork().
+template <class T, class Find>
+T ask_once(std::atomic<T>& found, Find find) noexcept {
+  T answer = found.load(std::memory_order_relaxed);
+  if (answer == T{}) found.store(answer = find(), std::memory_order_relaxed);
+  return answer;
+}
+
 // The C library's own: a sanitizer's "next" one may be this file's.
 Create last_create() noexcept {
-  static Create found = [] {
+  static constinit std::atomic<Create> found{nullptr};
+  return ask_once(found, [] {
     void* const library = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
     void* const symbol = library != nullptr ? dlsym(library, "pthread_create") : nullptr;
     return reinterpret_cast<Create>(symbol);
-  }();
-  return found;
+  });
 }
+
+enum class Place { kUnknown, kFirst, kBehind };
 
 // Whether a program's call comes here first; else a sanitizer's passes it on to here.
 bool is_first() noexcept {
-  static const bool first = [] {
-    Dl_info found;
-    Dl_info ours;
-    return dladdr(dlsym(RTLD_DEFAULT, "pthread_create"), &found) != 0 &&
-           dladdr(reinterpret_cast<const void*>(&run_known), &ours) != 0 &&
-           found.dli_fbase == ours.dli_fbase;
-  }();
-  return first;
+  static constinit std::atomic<Place> found{Place::kUnknown};
+  return ask_once(found, [] {
+           Dl_info first;
+           Dl_info ours;
+           return dladdr(dlsym(RTLD_DEFAULT, "pthread_create"), &first) != 0 &&
+                          dladdr(reinterpret_cast<const void*>(&run_known), &ours) != 0 &&
+                          first.dli_fbase == ours.dli_fbase
+                      ? Place::kFirst
+                      : Place::kBehind;
+         }) == Place::kFirst;
 }
 
 Create next_create() noexcept {
   if (&__interceptor_pthread_create != nullptr) {
     return is_first() ? __interceptor_pthread_create : last_create();
   }
-  // Found again by whoever comes first; the same for all.
-  static Create found = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
-  return found;
+  static constinit std::atomic<Create> found{nullptr};
+  return ask_once(found,
+                  [] { return reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create")); });
 }
 
 // ThreadSanitizer's wrapper is given on to here where the library lies behind it (a shared

@@ -21,10 +21,16 @@ constexpr int kNoProcess = 3;
 
 constexpr unsigned kPatienceSeconds = 60;
 
+// Uses the heap with its first item, no sooner.
+sync::Pool<Item> g_pool({.new_fn = [] { return gc::make<Item>(1); }});
+
 bool use_heap() {
   const Item* const head = make_list(100);
+  Item* const pooled = g_pool.get();
+  const bool whole = pooled->intact();
+  g_pool.put(pooled);
   runtime::collect();
-  return check_list(head, 100);
+  return check_list(head, 100) && whole && g_pool.get()->intact();
 }
 
 int outcome_of(pid_t child) {
