@@ -4,6 +4,7 @@
 #include "gc/phase.h"
 #include "gc/worklist.h"
 #include "runtime/base/check.h"
+#include "runtime/base/poison.h"
 
 #include <tricolor/detail/barrier.hpp>
 
@@ -44,7 +45,7 @@ void shade_address(Thread& thread, const void* address) noexcept {
 }
 
 void shade_candidate(Thread& thread, uintptr_t word) noexcept {
-  word = referred_address(word, boxed_words_in_use());
+  word = referred_address(runtime::as_written(word), boxed_words_in_use());
   // NOLINTNEXTLINE(performance-no-int-to-ptr): a word of a stack that may be an address
   g_heap.for_each_referred(reinterpret_cast<const void*>(word), [&thread](Cell cell) {
     // The mark first: most of what a stack refers to has it, and the other table stays untouched.

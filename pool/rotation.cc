@@ -55,11 +55,11 @@ bool take_off(PoolState& state) noexcept {
 
 // [once.restart]
 void start_rotation() {
-  static constinit bool lists_there = false;
+  static constinit const gc::root<Lists>* lists = nullptr;
   static constinit bool hook_there = false;
-  if (!lists_there) {
-    g_lists = (new gc::root<Lists>(gc::make<Lists>()))->get();
-    lists_there = true;
+  if (lists == nullptr) {
+    lists = new gc::root<Lists>(gc::make<Lists>());
+    g_lists = lists->get();
   }
   if (!hook_there) {
     auto hook = std::make_shared<std::function<void()>>(rotate_pools);

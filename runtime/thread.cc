@@ -12,6 +12,7 @@
 
 #include "runtime/base/check.h"
 #include "runtime/base/once.h"
+#include "runtime/base/poison.h"
 #include "runtime/base/thread_order.h"
 #include "runtime/handshake.h"
 #include "runtime/handshake_signal.h"
@@ -124,6 +125,7 @@ void start() {
   static constinit bool key_there = false;
   static constinit bool handler_there = false;
   if (!heap_there) {
+    look_for_valgrind();
     if (!g_heap.init()) throw NoHeap();
     heap_there = true;
   }
