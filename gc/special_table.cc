@@ -1,5 +1,6 @@
 #include "gc/special_table.h"
 
+#include <algorithm>
 #include <new>
 
 namespace tricolor::gc {
@@ -12,11 +13,15 @@ size_t SpecialTable::place_of(uintptr_t hidden) const noexcept {
   return place;
 }
 
+void SpecialTable::place(size_t index) noexcept {
+  size_t at = home(records_[index].hidden);
+  while (places_[at] != 0) at = next(at);
+  places_[at] = static_cast<uint32_t>(index + 1);
+}
+
 void SpecialTable::rebuild(size_t count) {
   places_ = Vector<uint32_t>(count);
-  for (size_t i = 0; i < records_.size(); ++i) {
-    places_[place_of(records_[i].hidden)] = static_cast<uint32_t>(i + 1);
-  }
+  for (size_t i = 0; i < records_.size(); ++i) place(i);
 }
 
 Special* SpecialTable::find(const char* object) noexcept {
@@ -32,8 +37,7 @@ std::pair<Special*, bool> SpecialTable::find_or_add(char* object) {
   }
   Special& record = records_.emplace_back();
   record.hidden = hide(object);
-  // The record itself is not found yet: the search ends at a free place.
-  places_[place_of(record.hidden)] = static_cast<uint32_t>(records_.size());
+  place(records_.size() - 1);
   return {&record, true};
 }
 
@@ -54,6 +58,22 @@ void SpecialTable::erase(size_t index) noexcept {
     hole = at;
   }
   places_[hole] = 0;
+}
+
+void SpecialTable::erase_empty(size_t count) noexcept {
+  if (count == 0) return;
+  // One by one each costs two searches and a walk; all places anew, less than that a record.
+  if (count < records_.size() / 8) {
+    for (size_t i = records_.size(); i-- > 0;) {
+      if (records_[i].empty()) erase(i);
+    }
+    return;
+  }
+  const auto end = std::remove_if(records_.begin(), records_.end(),
+                                  [](const Special& record) { return record.empty(); });
+  records_.erase(end, records_.end());
+  std::fill(places_.begin(), places_.end(), 0);
+  for (size_t i = 0; i < records_.size(); ++i) place(i);
 }
 
 void SpecialTable::trim() noexcept {

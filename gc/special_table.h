@@ -33,6 +33,7 @@ struct Special {
 
   // NOLINTNEXTLINE(performance-no-int-to-ptr)
   char* object() const noexcept { return reinterpret_cast<char*>(~hidden); }
+  bool empty() const noexcept { return weak == nullptr && !finalizer && cleanups.empty(); }
 };
 
 class SpecialTable {
@@ -45,6 +46,8 @@ class SpecialTable {
   Special& operator[](size_t index) noexcept { return records_[index]; }
   // The last record takes its place.
   void erase(size_t index) noexcept;
+  // All that are empty, of which there are `count`.
+  void erase_empty(size_t count) noexcept;
   size_t index_of(const Special& record) const noexcept {
     return static_cast<size_t>(&record - records_.data());
   }
@@ -63,6 +66,8 @@ class SpecialTable {
   size_t next(size_t place) const noexcept { return (place + 1) & (places_.size() - 1); }
   // The place of the record, or the free one where the search for it ends.
   size_t place_of(uintptr_t hidden) const noexcept;
+  // Puts the record, which has no place, at the first free one.
+  void place(size_t index) noexcept;
   // Of `count` places, a power of two, for the same records.
   void rebuild(size_t count);
 

@@ -153,25 +153,24 @@ void Specials::process_dead() noexcept {
   for (Shard& shard : shards_) {
     const std::lock_guard guard(shard.lock);
     SpecialTable& records = shard.records;
-    for (size_t i = 0; i < records.size();) {
+    size_t gone = 0;
+    for (size_t i = 0; i < records.size(); ++i) {
       Special& special = records[i];
       const Cell cell = g_heap.find(special.object());
-      if (g_heap.is_marked(cell)) {
-        ++i;
-        continue;
+      if (!g_heap.is_marked(cell)) {
+        clear_weak(special);
+        if (special.finalizer) {
+          g_heap.try_mark(cell);  // what it refers to is marked: [specials.contents]
+          // [specials.once] Its cleanups stay until it is dead for good.
+          queued.push(std::move(special.finalizer));
+        } else {
+          queued.append(special.cleanups);
+        }
       }
-      clear_weak(special);
-      if (special.finalizer) {
-        g_heap.try_mark(cell);  // what it refers to is marked: [specials.contents]
-        // [specials.once]
-        queued.push(std::move(special.finalizer));
-        ++i;  // its cleanups stay until it is dead for good
-        continue;
-      }
-      queued.append(special.cleanups);
-      records.erase(i);
-      note_size(-1);
+      if (special.empty()) ++gone;
     }
+    records.erase_empty(gone);
+    note_size(-static_cast<int64_t>(gone));
     records.trim();
   }
   finalizer_thread().queue(queued);

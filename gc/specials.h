@@ -116,11 +116,13 @@ Specials& specials() noexcept;
 
 template <class Visit>
 void Specials::for_each_finalizable(Visit visit) noexcept {
+  // Asking each would read memory that nobody needs otherwise.
+  const bool ask = any_in_cycles_.load(std::memory_order_relaxed);
   for (Shard& shard : shards_) {
     const std::lock_guard guard(shard.lock);
     for (size_t i = 0; i < shard.records.size(); ++i) {
       const Special& special = shard.records[i];
-      if (special.finalizer && !special.finalizer->in_cycles) visit(special.object());
+      if (special.finalizer && !(ask && special.finalizer->in_cycles)) visit(special.object());
     }
   }
 }

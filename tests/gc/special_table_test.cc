@@ -95,5 +95,31 @@ TEST_CASE("special table: erasing while walking visits every record once") {
   }
 }
 
+// [special_table.places]
+TEST_CASE("special table: all that are empty are erased at once, few or many") {
+  for (const uintptr_t share : {2u, 5u, 50u, 10'000u}) {
+    CAPTURE(share);
+    SpecialTable table;
+    size_t empty = 0;
+    for (uintptr_t i = 1; i <= 10'000; ++i) {
+      Special& record = *table.find_or_add(address(i)).first;
+      CHECK(record.empty());
+      if (i % share == 0) {
+        ++empty;
+      } else {
+        record.cleanups.push(numbered(i));
+      }
+    }
+    table.erase_empty(empty);
+    CHECK(table.size() == 10'000 - empty);
+    for (uintptr_t i = 1; i <= 10'000; ++i) {
+      Special* const record = table.find(address(i));
+      REQUIRE((record == nullptr) == (i % share == 0));
+      if (record != nullptr) REQUIRE(record->cleanups.first()->number == i);
+    }
+    CHECK(table.find_or_add(address(share)).second);
+  }
+}
+
 }  // namespace
 }  // namespace tricolor::gc
