@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <unwind.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 #include <new>
@@ -55,8 +56,9 @@ Exit next_exit() noexcept {
   return reinterpret_cast<Exit>(dlsym(RTLD_NEXT, "exit"));
 }
 
-// Whether a call of exit() comes to the one below.
-constinit bool g_has_exit = false;
+// Whether a call of exit() comes to the one below. Stored at loading; relaxed: who reads sooner, in
+// a constructor of the program's or beside it, watches by a thread_local.
+constinit std::atomic<bool> g_has_exit{false};
 
 // The thread may be attached again after its thread_locals are gone: once for each.
 void watch_by_thread_local() {
@@ -71,7 +73,8 @@ void watch_by_thread_local() {
 }
 
 __attribute__((constructor)) void watch_loading_thread() {
-  g_has_exit = dlsym(RTLD_DEFAULT, "exit") == reinterpret_cast<void*>(&::exit);
+  g_has_exit.store(dlsym(RTLD_DEFAULT, "exit") == reinterpret_cast<void*>(&::exit),
+                   std::memory_order_relaxed);
   try {
     watch_by_thread_local();
   } catch (const std::bad_alloc&) {  // a handler of atexit() is left
@@ -87,7 +90,7 @@ bool is_in_exit() noexcept {
 }
 
 void watch_thread_for_exit() {
-  if (!g_has_exit) watch_by_thread_local();
+  if (!g_has_exit.load(std::memory_order_relaxed)) watch_by_thread_local();
 }
 
 void leave_thread_unwatched() noexcept { t_watched = true; }

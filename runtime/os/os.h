@@ -116,6 +116,10 @@ size_t read_file(const char* path, char* out, size_t size) noexcept;
 // Bytes of the whole process that lie in memory; 0 where the system does not tell.
 int64_t resident_bytes() noexcept;
 
+// Gives back to the system what malloc keeps though it is free: tens of milliseconds for a
+// gigabyte, with malloc's locks held in turn. Nothing where the C library has no means.
+void trim_malloc() noexcept;
+
 // --- Barriers in other threads -------------------------------------------------------------------
 
 // After membarrier(), every thread of the process has passed a full memory barrier since the call

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -372,6 +373,12 @@ int64_t resident_bytes() noexcept {
   char* rest = nullptr;
   std::strtoll(text, &rest, 10);
   return std::strtoll(rest, nullptr, 10) * static_cast<int64_t>(page_size());
+}
+
+void trim_malloc() noexcept {
+#ifdef __GLIBC__
+  ::malloc_trim(0);
+#endif
 }
 
 bool membarrier_register() noexcept {
