@@ -24,6 +24,12 @@ void release_cell(WeakCell* cell) noexcept {
   if (cell->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete cell;
 }
 
+void clear_weak(Special& special) noexcept {
+  if (special.weak == nullptr) return;
+  special.weak->hidden_object.store(0, std::memory_order_release);
+  release_cell(std::exchange(special.weak, nullptr));
+}
+
 // The object that an address given by the program points into, or nullptr if it will not do. In a
 // runtime section; refuse() throws outside of it.
 char* object_of(const void* address, bool interior_allowed) noexcept {
@@ -100,10 +106,7 @@ std::unique_ptr<Task> Specials::disarm(char* object) noexcept {
   const std::lock_guard guard(shard.lock);
   Special* const special = shard.records.find(object);
   if (special == nullptr) return nullptr;
-  if (special->weak != nullptr) {
-    special->weak->hidden_object.store(0, std::memory_order_release);
-    release_cell(std::exchange(special->weak, nullptr));
-  }
+  clear_weak(*special);
   return std::move(special->finalizer);
 }
 
@@ -118,17 +121,8 @@ Special Specials::take(char* object) noexcept {
     shard.records.erase(shard.records.index_of(*special));
     note_size(-1);
   }
-  if (taken.weak != nullptr) {
-    taken.weak->hidden_object.store(0, std::memory_order_release);
-    release_cell(std::exchange(taken.weak, nullptr));
-  }
+  clear_weak(taken);
   return taken;
-}
-
-static void clear_weak(Special& special) noexcept {
-  if (special.weak == nullptr) return;
-  special.weak->hidden_object.store(0, std::memory_order_release);
-  release_cell(std::exchange(special.weak, nullptr));
 }
 
 // [specials.in_cycles]

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <vector>
 
 #include "tests/process/program_support.hpp"
 
