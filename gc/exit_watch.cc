@@ -9,6 +9,7 @@
 #include <new>
 
 #include "gc/finalizer_thread.h"
+#include "runtime/base/ask_once.h"
 
 namespace tricolor::gc {
 
@@ -52,8 +53,9 @@ constinit thread_local bool t_watched = false;
 // The C library's, or that of the next who stands in front of it.
 using Exit = void (*)(int);
 Exit next_exit() noexcept {
+  static constinit std::atomic<Exit> found{nullptr};
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast)
-  return reinterpret_cast<Exit>(dlsym(RTLD_NEXT, "exit"));
+  return runtime::ask_once(found, [] { return reinterpret_cast<Exit>(dlsym(RTLD_NEXT, "exit")); });
 }
 
 // Whether a call of exit() comes to the one below. Stored at loading; relaxed: who reads sooner, in

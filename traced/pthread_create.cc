@@ -11,9 +11,12 @@
 #include <cstdlib>
 
 #include "gc/helper_threads.h"
+#include "runtime/base/ask_once.h"
 #include "traced/known_threads.h"
 
 #include <tricolor/detail/config.hpp>
+
+using tricolor::runtime::ask_once;
 
 using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
 
@@ -34,15 +37,6 @@ void* run_known(void* start) {
   std::free(start);
   tricolor::traced::begin_known_thread();
   return copy.run(copy.argument);
-}
-
-// What `find` says, kept in `found`, where zero is "not asked yet". Whoever comes meanwhile asks
-// too: a guard would be left locked in the child of a fork().
-template <class T, class Find>
-T ask_once(std::atomic<T>& found, Find find) noexcept {
-  T answer = found.load(std::memory_order_relaxed);
-  if (answer == T{}) found.store(answer = find(), std::memory_order_relaxed);
-  return answer;
 }
 
 // The C library's own: a sanitizer's "next" one may be this file's.
